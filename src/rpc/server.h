@@ -1,0 +1,53 @@
+/*
+ * Dispatches HTTP exchanges to RPC handlers and plain HTTP routes. Owns the worker threads.
+ *
+ * Everything is registered before the network server starts; afterwards the tables are read-only.
+ */
+#ifndef MF_RPC_SERVER_H
+#define MF_RPC_SERVER_H
+
+#include "base/sys.h"
+#include "net/server.h"
+#include "net/loop.h"
+#include "rpc/call.h"
+
+struct mf_rpc;
+
+struct mf_rpc_config {
+    const struct mf_sys *sys;
+    int workers;               /* worker threads; 0: 2 per core, at least 4 */
+    size_t message_bytes;      /* largest message, after decompression; 0: 64 MiB; beyond: resource_exhausted */
+    uint32_t queue;            /* calls waiting for a worker; 0: 65536; beyond: resource_exhausted */
+    uint32_t stream_idle_ms;   /* 0: none */
+};
+
+enum mf_code mf_rpc_new(const struct mf_rpc_config *config, struct mf_rpc **out, struct mf_error *err);
+/* Serves a method of the service. Methods of a served service without a handler answer unimplemented. */
+enum mf_code mf_rpc_handle(struct mf_rpc *rpc, const struct pb_service *service, size_t method, mf_handler handler,
+                           void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* A plain HTTP route: exact path, or everything below a path that ends in "/". Called on the I/O thread. */
+enum mf_code mf_rpc_route(struct mf_rpc *rpc, const char *path, mf_on_request on_request, void *ctx,
+                          struct mf_error *err) MF_CHECK_RESULT;
+/* What answers a path that is neither method nor route (NULL: 404). Called on the I/O thread. */
+void mf_rpc_fallback(struct mf_rpc *rpc, mf_on_request on_request, void *ctx);
+/* Server reflection (v1 and v1alpha) and grpc.health.v1 for everything registered. */
+enum mf_code mf_rpc_standard_services(struct mf_rpc *rpc, struct mf_error *err) MF_CHECK_RESULT;
+/* Give this to mf_server_new together with the mf_rpc as app. */
+void mf_rpc_on_request(void *rpc, struct mf_exchange *exchange);
+enum mf_code mf_rpc_start(struct mf_rpc *rpc, struct mf_error *err);
+/* Runs work on a worker thread; for modules that need to leave an I/O thread. False when the queue is full. */
+bool mf_rpc_run(struct mf_rpc *rpc, struct mf_work *work);
+/* Streams are ended cleanly (Connect: end of stream, gRPC: unavailable) so that clients reconnect elsewhere. */
+void mf_rpc_drain(struct mf_rpc *rpc);
+void mf_rpc_free(struct mf_rpc *rpc); /* after the network server has stopped */
+
+struct mf_rpc_method_stats {
+    const char *path;
+    uint64_t started, ok, failed;
+    uint64_t buckets[16]; /* latency: below 2^i * 64 us */
+};
+/* For /metrics: visits each registered method. Any thread. */
+void mf_rpc_each_method(const struct mf_rpc *rpc, void (*visit)(void *ctx, const struct mf_rpc_method_stats *stats),
+                        void *ctx);
+
+#endif
