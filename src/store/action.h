@@ -1,0 +1,81 @@
+/*
+ * The action, event, spec and process tables. Who may call what: as in store/run.h.
+ */
+#ifndef MF_STORE_ACTION_H
+#define MF_STORE_ACTION_H
+
+#include "store/db.h"
+
+/* Columns as in migrations/0001_init.sql, where each is explained. */
+struct mf_action_row {
+    int64_t run_id;
+    struct mf_str name, project, domain, run_name, parent;
+    int32_t kind, phase, attempts, cache_status;
+    struct mf_str group;
+    struct mf_str task_project, task_domain, task_name, task_version, task_type;
+    struct mf_str short_name, function_name, environment_name;
+    struct mf_str spec_digest;
+    struct mf_str input_uri, output_uri, cache_key;
+    struct mf_str error, abort_reason, aborted_by, value, signalled_by, principal, recovered_from;
+    bool hidden;
+    int32_t user_retries, system_retries;
+    int64_t not_before, queued_at, running_at, created_at, updated_at, ended_at, seq;
+};
+
+/* Returns false to stop the walk. The row lives in the arena given to the query. */
+typedef bool (*mf_action_visit)(void *ctx, const struct mf_action_row *row);
+
+enum mf_code mf_action_insert(struct mf_db *db, const struct mf_action_row *row, struct mf_error *err) MF_CHECK_RESULT;
+/* Writes every column that can change (phase … seq) of the row with that key. Only action/machine.c may call it. */
+enum mf_code mf_action_write_state(struct mf_db *db, const struct mf_action_row *row,
+                                   struct mf_error *err) MF_CHECK_RESULT;
+/* MF_NOT_FOUND: "action not found: <name>". */
+enum mf_code mf_action_get(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
+                           struct mf_action_row *out, struct mf_error *err) MF_CHECK_RESULT;
+/* Children of a parent, hidden ones too, whose seq is above after_seq, in order of seq. */
+enum mf_code mf_action_children(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str parent,
+                                int64_t after_seq, size_t limit, mf_action_visit visit, void *ctx,
+                                struct mf_error *err) MF_CHECK_RESULT;
+/* All actions of a run above after_seq, in order of seq. */
+enum mf_code mf_action_of_run(struct mf_db *db, struct mf_arena *arena, int64_t run_id, int64_t after_seq,
+                              size_t limit, mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* Actions that are not in a terminal phase, everywhere, above after_seq in order of seq: what the executor starts from. */
+enum mf_code mf_action_open(struct mf_db *db, struct mf_arena *arena, int64_t after_seq, size_t limit,
+                            mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+
+enum mf_code mf_spec_put(struct mf_db *db, struct mf_str digest, struct mf_str body, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_spec_get(struct mf_db *db, struct mf_arena *arena, struct mf_str digest, struct mf_str *body,
+                         struct mf_error *err) MF_CHECK_RESULT;
+
+struct mf_event_row {
+    int64_t run_id;
+    struct mf_str name;
+    int32_t attempt, phase, version;
+    struct mf_str body; /* encoded flyteidl2.workflow.ActionEvent */
+    int32_t error_kind;
+    int64_t updated_at, recorded_at;
+};
+/* First content wins; *inserted tells whether it was new. */
+enum mf_code mf_event_insert(struct mf_db *db, const struct mf_event_row *row, bool *inserted,
+                             struct mf_error *err) MF_CHECK_RESULT;
+/* All events of an action ordered by attempt, phase, version; attempt 0 means every attempt. */
+enum mf_code mf_event_list(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
+                           int32_t attempt, bool (*visit)(void *ctx, const struct mf_event_row *row), void *ctx,
+                           struct mf_error *err) MF_CHECK_RESULT;
+
+struct mf_process_row {
+    int64_t run_id;
+    struct mf_str name;
+    int32_t attempt;
+    int64_t pid, pid_start;
+    struct mf_str boot_id, work_dir;
+    int64_t started_at;
+};
+enum mf_code mf_process_put(struct mf_db *db, const struct mf_process_row *row, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_process_delete(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
+                               struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_process_list(struct mf_db *db, struct mf_arena *arena,
+                             bool (*visit)(void *ctx, const struct mf_process_row *row), void *ctx,
+                             struct mf_error *err) MF_CHECK_RESULT;
+
+#endif
