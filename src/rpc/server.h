@@ -7,24 +7,27 @@
 #define MF_RPC_SERVER_H
 
 #include "base/sys.h"
-#include "net/server.h"
 #include "net/loop.h"
+#include "net/server.h"
 #include "rpc/call.h"
+#include "rpc/cors.h"
 
 struct mf_rpc;
 
 struct mf_rpc_config {
     const struct mf_sys *sys;
-    int workers;               /* worker threads; 0: 2 per core, at least 4 */
-    size_t message_bytes;      /* largest message, after decompression; 0: 64 MiB; beyond: resource_exhausted */
-    uint32_t queue;            /* calls waiting for a worker; 0: 65536; beyond: resource_exhausted */
-    uint32_t stream_idle_ms;   /* 0: none */
+    int workers;             /* worker threads; 0: 2 per core, at least 4 */
+    size_t message_bytes;    /* largest message, after decompression; 0: 64 MiB; beyond: resource_exhausted */
+    uint32_t queue;          /* calls waiting for a worker; 0: 65536; beyond: resource_exhausted */
+    uint32_t stream_idle_ms; /* a stream without a message for so long is ended; 0: none */
+    size_t send_high_water;  /* as in mf_net_limits; 0: 256 KiB */
+    struct mf_cors cors;     /* browsers of which origins may call; empty: none */
 };
 
 enum mf_code mf_rpc_new(const struct mf_rpc_config *config, struct mf_rpc **out, struct mf_error *err);
 /* Serves a method of the service. Methods of a served service without a handler answer unimplemented. */
-enum mf_code mf_rpc_handle(struct mf_rpc *rpc, const struct pb_service *service, size_t method, mf_handler handler,
-                           void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_rpc_handle(struct mf_rpc *rpc, const struct pb_service *service, size_t method,
+                           mf_handler handler, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
 /* A plain HTTP route: exact path, or everything below a path that ends in "/". Called on the I/O thread. */
 enum mf_code mf_rpc_route(struct mf_rpc *rpc, const char *path, mf_on_request on_request, void *ctx,
                           struct mf_error *err) MF_CHECK_RESULT;
@@ -32,12 +35,19 @@ enum mf_code mf_rpc_route(struct mf_rpc *rpc, const char *path, mf_on_request on
 void mf_rpc_fallback(struct mf_rpc *rpc, mf_on_request on_request, void *ctx);
 /* Server reflection (v1 and v1alpha) and grpc.health.v1 for everything registered. */
 enum mf_code mf_rpc_standard_services(struct mf_rpc *rpc, struct mf_error *err) MF_CHECK_RESULT;
+/* What grpc.health.v1 answers; true at first, false from mf_rpc_drain on. Any thread. */
+void mf_rpc_set_serving(struct mf_rpc *rpc, bool serving);
+/* Visits the services that have at least one handler, until visit returns false. */
+void mf_rpc_each_service(const struct mf_rpc *rpc, bool (*visit)(void *ctx, const struct pb_service *service),
+                         void *ctx);
 /* Give this to mf_server_new together with the mf_rpc as app. */
 void mf_rpc_on_request(void *rpc, struct mf_exchange *exchange);
 enum mf_code mf_rpc_start(struct mf_rpc *rpc, struct mf_error *err);
-/* Runs work on a worker thread; for modules that need to leave an I/O thread. False when the queue is full. */
+/* Runs work on a worker thread; for modules that need to leave an I/O thread. False when the queue is full.
+ */
 bool mf_rpc_run(struct mf_rpc *rpc, struct mf_work *work);
-/* Streams are ended cleanly (Connect: end of stream, gRPC: unavailable) so that clients reconnect elsewhere. */
+/* Streams are ended cleanly (Connect: end of stream, gRPC: unavailable) so that clients reconnect elsewhere.
+ */
 void mf_rpc_drain(struct mf_rpc *rpc);
 void mf_rpc_free(struct mf_rpc *rpc); /* after the network server has stopped */
 
@@ -47,7 +57,7 @@ struct mf_rpc_method_stats {
     uint64_t buckets[16]; /* latency: below 2^i * 64 us */
 };
 /* For /metrics: visits each registered method. Any thread. */
-void mf_rpc_each_method(const struct mf_rpc *rpc, void (*visit)(void *ctx, const struct mf_rpc_method_stats *stats),
-                        void *ctx);
+void mf_rpc_each_method(const struct mf_rpc *rpc,
+                        void (*visit)(void *ctx, const struct mf_rpc_method_stats *stats), void *ctx);
 
 #endif
