@@ -5,5 +5,4 @@ package tools
 
 import (
 	_ "connectrpc.com/conformance/cmd/connectconformance"
-	_ "connectrpc.com/conformance/cmd/referenceserver"
 )

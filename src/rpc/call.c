@@ -473,10 +473,10 @@ static void end_and_unlock(struct mf_call *call, enum mf_code code)
         if (!mf_buf_failed(&call->out))
             mf_envelope_header(call->out.ptr + at, MF_ENVELOPE_CONNECT_END, call->out.len - at - sizeof head);
     }
+    count_end(call, code); /* before the client can know */
     bool hand_over = call->ops && schedule_locked(call, MF_EVENT_DONE);
     post_locked(call, MF_IO_FLUSH);
     pthread_mutex_unlock(&call->lock);
-    count_end(call, code);
     if (hand_over)
         submit(call);
 }
@@ -599,16 +599,14 @@ void mf_call_closed(struct mf_call *call)
 {
     pthread_mutex_lock(&call->lock);
     call->closed = true;
-    bool was_over = call->over;
     bool hand_over = false;
-    if (!was_over) {
+    if (!call->over) {
         call->over = true;
         call->code = MF_CANCELED;
+        count_end(call, MF_CANCELED);
         hand_over = call->ops && schedule_locked(call, MF_EVENT_DONE);
     }
     pthread_mutex_unlock(&call->lock);
-    if (!was_over)
-        count_end(call, MF_CANCELED);
     if (hand_over)
         submit(call);
 }

@@ -298,6 +298,8 @@ enum mf_code mf_compress(struct mf_compressor *pool, enum mf_compression compres
     if (!context)
         return mf_fail_memory(err);
     enum mf_code code = MF_OK;
+    /* Before deflateBound, which after a finished stream would forget the size of the wrapper. */
+    bool ok = !gzip || deflateReset(&context->zlib) == Z_OK;
     size_t cap = gzip ? deflateBound(&context->zlib, (uLong)bytes.len) : ZSTD_compressBound(bytes.len);
     char *result = mf_arena_bytes(arena, cap);
     if (!result) {
@@ -306,7 +308,6 @@ enum mf_code mf_compress(struct mf_compressor *pool, enum mf_compression compres
     }
     if (gzip) {
         z_stream *z = &context->zlib;
-        bool ok = deflateReset(z) == Z_OK;
         z->next_in = (Bytef *)(uintptr_t)bytes.ptr;
         z->avail_in = (uInt)bytes.len;
         z->next_out = (Bytef *)result;

@@ -131,12 +131,13 @@ static enum mf_code read_timeout(struct mf_call *call, const struct mf_rpc_heade
     return code;
 }
 
-static enum mf_code read_version(struct mf_str version, struct mf_error *err)
+/* Headers say "1", the query of a GET says "v1". */
+static enum mf_code read_version(struct mf_str version, const char *known, struct mf_error *err)
 {
-    if (version.len > 0 && !mf_str_eq_c(version, "1"))
+    if (version.len > 0 && !mf_str_eq_c(version, known))
         return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "version \"%.*s\" of the Connect protocol is not known; send 1",
-                       MF_FMT(mf_str_take(version, 20)));
+                       "version \"%.*s\" of the Connect protocol is not known; send %s",
+                       MF_FMT(mf_str_take(version, 20)), known);
     return MF_OK;
 }
 
@@ -146,7 +147,7 @@ static enum mf_code read_head(struct mf_call *call, const struct mf_rpc_headers 
     if (code == MF_OK)
         code = read_timeout(call, h, err);
     if (code == MF_OK && !mf_protocol_is_grpc(call->media->protocol))
-        code = read_version(h->connect_protocol_version, err);
+        code = read_version(h->connect_protocol_version, "1", err);
     /* What compresses badly grows a little. */
     size_t max = call->rpc->config.message_bytes;
     call->body_max = call->in_compression == MF_COMPRESSION_NONE ? max : max + max / 16 + 1024;
@@ -207,7 +208,7 @@ static enum mf_code read_get(struct mf_call *call, const struct mf_connect_get *
         return mf_fail(err, MF_RESOURCE_EXHAUSTED, "the message is longer than the limit of %zu bytes", max);
     call->body = (char *)(uintptr_t)get->message.ptr; /* in the arena */
     call->body_len = get->message.len;
-    return read_version(get->version, err);
+    return read_version(get->version, "v1", err);
 }
 
 static struct mf_call *call_open(struct mf_rpc *rpc, struct mf_method_entry *entry,
