@@ -892,6 +892,49 @@ static void options_without_cors(void **state)
     fake_close(exchange);
 }
 
+/* ---- bad input ---- */
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* Whatever arrives, in whatever pieces, gets an answer. */
+static void garbage(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const targets[] = {"/test.Echo/Unary", "/test.Echo/Down", "/test.Echo/Up",
+                                          "/test.Echo/Both"};
+    static const struct mf_str types[] = {
+        MF_STR("application/proto"),         MF_STR("application/json"),
+        MF_STR("application/connect+proto"), MF_STR("application/connect+json"),
+        MF_STR("application/grpc"),          MF_STR("application/grpc-web"),
+        MF_STR("application/grpc-web-text"), MF_STR("application/grpc+json"),
+    };
+    static const struct mf_str encodings[] = {MF_STR("gzip"), MF_STR("zstd"), MF_STR("identity"),
+                                              MF_STR("?")};
+    uint32_t seed = 4711;
+    for (int i = 0; i < 3000; i++) {
+        struct mf_str valid = wrap(f, 0, text(f, "some text"));
+        char body[64];
+        size_t len = next_random(&seed) % sizeof body;
+        for (size_t k = 0; k < len; k++)
+            body[k] = k < valid.len && next_random(&seed) % 8 != 0 ? valid.ptr[k] : (char)next_random(&seed);
+        struct mf_str encoding = encodings[next_random(&seed) % 4];
+        struct ask ask = {.target = targets[next_random(&seed) % 4],
+                          .headers = {{MF_STR("content-type"), types[next_random(&seed) % 8]},
+                                      {MF_STR("content-encoding"), encoding},
+                                      {MF_STR("connect-content-encoding"), encoding},
+                                      {MF_STR("grpc-encoding"), encoding}},
+                          .body = mf_str_make(body, len),
+                          .piece = next_random(&seed) % 8};
+        struct mf_exchange *exchange = run(f, &ask);
+        assert_in_range(exchange->status, 200, 599);
+        fake_close(exchange);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -921,6 +964,7 @@ int main(void)
         TEST(reflection),
         TEST(statistics),
         TEST(options_without_cors),
+        TEST(garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
