@@ -1,0 +1,93 @@
+/*
+ * A SELECT put together at run time: a fixed beginning, conditions that a client asked for, an order and a
+ * page. Only columns of a table given by the entity can be named; what the client sends always travels as a
+ * parameter.
+ *
+ * Belongs to one thread; its memory is the arena's. The first failure (memory) is remembered and reported by
+ * mf_select_open.
+ */
+#ifndef MF_STORE_SELECT_H
+#define MF_STORE_SELECT_H
+
+#include "store/db.h"
+
+enum mf_field_type {
+    MF_FIELD_TEXT,
+    MF_FIELD_INT,
+    MF_FIELD_BOOL, /* stored as 0 or 1; "true" and "false" on the wire */
+    MF_FIELD_TIME, /* stored in nanoseconds; RFC 3339 on the wire */
+};
+
+/* What a client may filter and sort by. */
+struct mf_field {
+    const char *name;   /* on the wire */
+    const char *column; /* an SQL expression */
+    enum mf_field_type type;
+};
+
+/* Numbers of flyteidl2.common.Filter.Function. */
+enum mf_filter_function {
+    MF_FILTER_EQUAL = 0,
+    MF_FILTER_NOT_EQUAL = 1,
+    MF_FILTER_GREATER_THAN = 2,
+    MF_FILTER_GREATER_THAN_OR_EQUAL = 3,
+    MF_FILTER_LESS_THAN = 4,
+    MF_FILTER_LESS_THAN_OR_EQUAL = 5,
+    MF_FILTER_CONTAINS = 6,
+    MF_FILTER_VALUE_IN = 7,
+    MF_FILTER_VALUE_NOT_IN = 9,
+    MF_FILTER_ENDS_WITH = 12,
+    MF_FILTER_NOT_ENDS_WITH = 13,
+    MF_FILTER_CONTAINS_CASE_INSENSITIVE = 14,
+    MF_FILTER_EXISTS = 15,
+    MF_FILTER_NOT_EXISTS = 16,
+};
+
+struct mf_filter {
+    int32_t function; /* enum mf_filter_function */
+    struct mf_str field;
+    const struct mf_str *values;
+    size_t value_count;
+};
+
+struct mf_sort {
+    struct mf_str field;
+    bool ascending;
+};
+
+/* One page of a list. */
+struct mf_page {
+    const struct mf_filter *filters; /* all must hold */
+    size_t filter_count;
+    const struct mf_sort *sorts;
+    size_t sort_count;
+    size_t limit; /* rows at most; 0: no bound */
+    size_t offset;
+};
+
+#define MF_SELECT_VALUES_MAX 200 /* values in one filter */
+#define MF_SELECT_PARAMS_MAX 1000
+
+struct mf_select;
+
+struct mf_select *mf_select_new(struct mf_arena *arena); /* NULL when memory ran out */
+void mf_select_sql(struct mf_select *select, const char *text);
+/* Appends the parameter's place and remembers its value (not copied). */
+void mf_select_text(struct mf_select *select, struct mf_str value);
+void mf_select_int(struct mf_select *select, int64_t value);
+/* " AND (…)" for each filter. MF_INVALID_ARGUMENT for an unknown field, a function that is not served, no or
+ * too many values, or a value that is not of the field's type. */
+enum mf_code mf_select_filters(struct mf_select *select, const struct mf_field *fields, size_t field_count,
+                               const struct mf_page *page, struct mf_error *err) MF_CHECK_RESULT;
+/* " ORDER BY …" with the tie-break columns (SQL text) at the end, which follow the direction of the first
+ * sort. Without sorts the default is used: SQL text of its own. */
+enum mf_code mf_select_order(struct mf_select *select, const struct mf_field *fields, size_t field_count,
+                             const struct mf_page *page, const char *default_order,
+                             const char *const *tie_break, struct mf_error *err) MF_CHECK_RESULT;
+/* " LIMIT … OFFSET …". */
+void mf_select_page(struct mf_select *select, const struct mf_page *page);
+/* The statement with its parameters bound; end it with mf_stmt_done. */
+enum mf_code mf_select_open(struct mf_select *select, struct mf_db *db, struct mf_stmt **out,
+                            struct mf_error *err) MF_CHECK_RESULT;
+
+#endif
