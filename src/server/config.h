@@ -1,0 +1,137 @@
+/*
+ * The configuration: one table of keys, read from defaults, a file, the environment and flags, in rising
+ * order of precedence. Key "some-key" is the flag --some-key, the variable MAYFLY_SOME_KEY and the line
+ * "some-key = value" of the file. Help, documentation and "config show" are made from the same table.
+ *
+ * Immutable once read; any thread may look values up. Wrong input is MF_INVALID_ARGUMENT with the place it
+ * came from (flag, variable, or file and line) and what is allowed.
+ */
+#ifndef MF_SERVER_CONFIG_H
+#define MF_SERVER_CONFIG_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/str.h"
+
+enum mf_config_type {
+    MF_CONFIG_TEXT,
+    MF_CONFIG_PATH,
+    MF_CONFIG_LIST, /* words separated by commas */
+    MF_CONFIG_INT,
+    MF_CONFIG_REAL,
+    MF_CONFIG_BOOL,     /* true or false; as a flag alone: true */
+    MF_CONFIG_SIZE,     /* bytes; suffixes KiB, MiB, GiB */
+    MF_CONFIG_DURATION, /* milliseconds; suffixes ms, s, m, h; without one: seconds */
+    MF_CONFIG_LEVEL,    /* error, warn, info, debug */
+};
+
+/* X(key, name, type, smallest, largest, default, text). Sizes in bytes, durations in milliseconds. */
+#define MF_CONFIG_KEYS(X)                                                                                    \
+    X(DATA_DIR, "data-dir", PATH, 0, 0, "./mayfly-data",                                                     \
+      "Folder that holds everything the server keeps: the database, objects, logs and work folders. Made "   \
+      "when missing.")                                                                                       \
+    X(LISTEN, "listen", TEXT, 0, 0, "127.0.0.1:8090",                                                        \
+      "Address and port for everything. Port 0 takes any free one. Without authentication only a loopback "  \
+      "address is "                                                                                          \
+      "accepted.")                                                                                           \
+    X(ALLOW_UNAUTHENTICATED, "allow-unauthenticated", BOOL, 0, 0, "false",                                   \
+      "Accept an address that other machines can reach although nobody has to sign in. Whoever reaches it "  \
+      "can run any "                                                                                         \
+      "program as the server's user.")                                                                       \
+    X(PYTHON, "python", PATH, 0, 0, "",                                                                      \
+      "Python interpreter, or folder of an environment, in which tasks run. Empty: the one whose a0 is on "  \
+      "the PATH, "                                                                                           \
+      "else python3.")                                                                                       \
+    X(ENDPOINT, "endpoint", TEXT, 0, 0, "",                                                                  \
+      "URL under which tasks and clients reach this server. Empty: made from listen.")                       \
+    X(TLS_CERT, "tls-cert", PATH, 0, 0, "",                                                                  \
+      "PEM file with the certificate chain. With it, plain connections are refused.")                        \
+    X(TLS_KEY, "tls-key", PATH, 0, 0, "", "PEM file with the private key of the certificate.")               \
+    X(TLS_CLIENT_CA, "tls-client-ca", PATH, 0, 0, "",                                                        \
+      "PEM file with authorities; clients must show a certificate signed by one of them.")                   \
+    X(PROJECTS, "projects", LIST, 0, 0, "flytesnacks", "Projects that are made at start when missing.")      \
+    X(DOMAINS, "domains", LIST, 0, 0, "development,staging,production",                                      \
+      "Domains that every project has, in this order.")                                                      \
+    X(LOG_LEVEL, "log-level", LEVEL, 0, 0, "info", "Least severe lines to write to standard error.")         \
+    X(IO_THREADS, "io-threads", INT, 0, 64, "0", "Threads that own sockets. 0: by the number of cores.")     \
+    X(WORKERS, "workers", INT, 0, 512, "0", "Threads that run handlers. 0: by the number of cores.")         \
+    X(CONNECTIONS, "connections", INT, 1, 1000000, "16384",                                                  \
+      "Open connections; beyond, new ones are turned away.")                                                 \
+    X(STREAMS, "streams", INT, 1, 100000, "1000", "Concurrent streams of one HTTP/2 connection.")            \
+    X(HEADER_BYTES, "header-bytes", SIZE, 1024, 16777216, "64KiB", "Largest header section of a request.")   \
+    X(BODY_BYTES, "body-bytes", SIZE, 1024, 1099511627776, "5GiB",                                           \
+      "Largest body of a request; only uploads to the object store come near it.")                           \
+    X(MESSAGE_BYTES, "message-bytes", SIZE, 1024, 1073741824, "64MiB",                                       \
+      "Largest message of a call, unpacked.")                                                                \
+    X(HEADER_TIMEOUT, "header-timeout", DURATION, 100, 3600000, "30s",                                       \
+      "For the header section of a request to arrive.")                                                      \
+    X(BODY_TIMEOUT, "body-timeout", DURATION, 100, 3600000, "60s", "Without progress of a request body.")    \
+    X(SEND_TIMEOUT, "send-timeout", DURATION, 100, 3600000, "120s",                                          \
+      "Without progress of output that waits.")                                                              \
+    X(IDLE_TIMEOUT, "idle-timeout", DURATION, 100, 86400000, "120s", "For a connection without a request.")  \
+    X(STREAM_IDLE_TIMEOUT, "stream-idle-timeout", DURATION, 0, 604800000, "0",                               \
+      "For a stream of messages without a message. 0: none.")                                                \
+    X(DRAIN_TIMEOUT, "drain-timeout", DURATION, 0, 3600000, "30s",                                           \
+      "How long requests may go on after SIGTERM before their connections are closed.")                      \
+    X(STALL_TIMEOUT, "stall-timeout", DURATION, 1000, 3600000, "10s",                                        \
+      "/readyz fails when the writer, the executor or a loop has made no progress for so long.")             \
+    X(CORS_ORIGINS, "cors-origins", LIST, 0, 0, "",                                                          \
+      "Origins whose pages may call, such as http://localhost:3000.")                                        \
+    X(BUCKET, "bucket", TEXT, 0, 0, "mayfly", "Bucket of the embedded object store: s3://<bucket>/…")        \
+    X(OBJECT_BYTES, "object-bytes", SIZE, 1048576, 5497558138880, "5GiB",                                    \
+      "Largest object of the embedded object store.")                                                        \
+    X(CPUS, "cpus", REAL, 0, 100000, "0",                                                                    \
+      "CPUs that running tasks may ask for in all. 0: those of the machine.")                                \
+    X(MEMORY, "memory", SIZE, 0, 1152921504606846976, "0",                                                   \
+      "Memory that running tasks may ask for in all. 0: 80 % of the machine's.")                             \
+    X(ABORT_GRACE, "abort-grace", DURATION, 0, 3600000, "10s",                                               \
+      "Between SIGTERM and SIGKILL for the processes of an aborted task.")                                   \
+    X(TASK_LOG_BYTES, "task-log-bytes", SIZE, 4096, 1099511627776, "100MiB",                                 \
+      "What is kept of the log of one attempt.")                                                             \
+    X(WRITE_QUEUE, "write-queue", INT, 16, 10000000, "65536", "Changes that may wait for the writer.")       \
+    X(WRITE_BATCH, "write-batch", INT, 1, 100000, "256", "Changes that are made durable together.")          \
+    X(UNSAFE_NO_FSYNC, "unsafe-no-fsync", BOOL, 0, 0, "false",                                               \
+      "For tests only: answer before data is on the disk. A power cut loses or damages it.")
+
+enum mf_config_key {
+#define MF_CONFIG_ENUM(key, name, type, smallest, largest, initial, text) MF_CONF_##key,
+    MF_CONFIG_KEYS(MF_CONFIG_ENUM)
+#undef MF_CONFIG_ENUM
+        MF_CONF_COUNT
+};
+
+struct mf_config;
+
+/* What to read; every part may be empty. */
+struct mf_config_input {
+    int argc; /* flags only: without the names of program and command */
+    char *const *argv;
+    char *const *environ; /* NAME=value …, NULL at the end */
+    const char *file;     /* read even without --config or MAYFLY_CONFIG; NULL: none */
+};
+
+/* Everything lives in the arena. --help and --check, when allowed there, are left for the caller to look up.
+ */
+enum mf_code mf_config_read(struct mf_arena *arena, const struct mf_config_input *input,
+                            struct mf_config **out, struct mf_error *err) MF_CHECK_RESULT;
+bool mf_config_wants_help(const struct mf_config *config); /* --help or -h was given */
+bool mf_config_only_check(const struct mf_config *config); /* --check was given */
+
+const char *mf_config_text(const struct mf_config *config, enum mf_config_key key); /* TEXT, PATH */
+int64_t mf_config_int(const struct mf_config *config,
+                      enum mf_config_key key); /* INT, BOOL, SIZE, DURATION, LEVEL */
+double mf_config_real(const struct mf_config *config, enum mf_config_key key);
+size_t mf_config_list(const struct mf_config *config, enum mf_config_key key, const struct mf_str **items);
+
+/* Variables of the environment that begin with MAYFLY_ and are no key: worth a warning, not an error, since a
+ * container platform may set some of its own. Returns how many there are. */
+size_t mf_config_unknown_variables(const struct mf_config *config, const struct mf_str **names);
+
+/* For people. */
+void mf_config_help(struct mf_buf *out); /* the flags, for --help */
+void mf_config_docs(struct mf_buf *out); /* docs/configuration.md */
+void mf_config_show(const struct mf_config *config,
+                    struct mf_buf *out); /* key = value, and where it came from */
+
+#endif
