@@ -1,0 +1,56 @@
+# The front door. "make help" tells what there is; the build proper is in meson.build.
+#
+# Variables: CC (gcc), PREFIX (/usr/local), DESTDIR, LISTEN and DATA_DIR (make run), STEPS (make test, e.g. STEPS="fmt unit").
+
+PREFIX ?= /usr/local
+LISTEN ?= 127.0.0.1:8090
+DATA_DIR ?= ./mayfly-data
+
+.DEFAULT_GOAL := build
+.PHONY: help build run test bench fuzz fmt lint docs install clean
+
+help:
+	@echo "make build     build/mayfly, with everything it needs fetched first"
+	@echo "make run       build, start a server, run a workflow on it with the flyte CLI, and keep serving"
+	@echo "make test      all checks; STEPS=\"name ...\" for some of them (scripts/test.py --list)"
+	@echo "make bench     measure (bench/)"
+	@echo "make fuzz      fuzz for a minute per target (test/fuzz/); FUZZ_SECONDS=n"
+	@echo "make fmt       format the sources"
+	@echo "make lint      static analysis"
+	@echo "make docs      write the pages under docs/ that are made from tables"
+	@echo "make install   install into PREFIX ($(PREFIX))"
+	@echo "make clean     remove build/"
+
+build:
+	@scripts/build.sh
+
+run: build
+	@LISTEN="$(LISTEN)" DATA_DIR="$(DATA_DIR)" scripts/run.sh
+
+test:
+	@scripts/setup.sh
+	@scripts/test.py $(STEPS)
+
+bench: build
+	@bench/run.sh
+
+fuzz:
+	@scripts/setup.sh
+	@scripts/fuzz.sh
+
+fmt:
+	@scripts/format.sh
+
+lint:
+	@scripts/setup.sh
+	@scripts/lint.sh
+
+docs: build
+	@build/mayfly config docs > docs/configuration.md
+	@build/mayfly config docs metrics > docs/metrics.md
+
+install: build
+	install -D -m 755 build/mayfly "$(DESTDIR)$(PREFIX)/bin/mayfly"
+
+clean:
+	rm -rf build
