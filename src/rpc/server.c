@@ -55,6 +55,11 @@ fail_locks:
     return code;
 }
 
+void mf_rpc_stop(struct mf_rpc *rpc)
+{
+    mf_workers_stop(rpc->workers);
+}
+
 void mf_rpc_free(struct mf_rpc *rpc)
 {
     if (!rpc)

@@ -1,0 +1,484 @@
+#include "server/serve.h"
+
+#include "base/log.h"
+#include "cache/cache.h"
+#include "cluster/cluster.h"
+#include "exec/exec.h"
+#include "identity/identity.h"
+#include "project/project.h"
+#include "server/address.h"
+#include "server/client.h"
+#include "server/health.h"
+#include "server/metrics.h"
+#include "server/version.h"
+#include "task/task.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#define PEM_MAX ((size_t)1 << 20)
+#define MS_NS INT64_C(1000000)
+
+/* Every part of a running server; NULL until its step has started it. */
+struct server {
+    struct mf_arena *arena;
+    const struct mf_config *config;
+    const struct mf_sys *sys;
+    const char *self;
+    struct mf_address address;
+    struct mf_str authority; /* host:port */
+    struct mf_str url;
+    bool tls;
+    struct mf_client_keys keys;
+    struct mf_datadir *datadir;
+    struct mf_hub *hub;
+    struct mf_store *store;
+    struct mf_rpc *rpc;
+    struct mf_server *net;
+    struct mf_objects *objects;
+    struct mf_projects *projects;
+    struct mf_exec *exec;
+    struct mf_health *health;
+    struct mf_metrics metrics;
+};
+
+static int64_t number(const struct server *s, enum mf_config_key key)
+{
+    return mf_config_int(s->config, key);
+}
+
+static const char *text(const struct server *s, enum mf_config_key key)
+{
+    return mf_config_text(s->config, key);
+}
+
+static const char *path_in(const struct server *s, const char *name)
+{
+    const char *path = mf_datadir_file(s->datadir, s->arena, name);
+    return path ? path : "";
+}
+
+/* ---- the steps, in the order of the table below ---- */
+
+static enum mf_code start_datadir(struct server *s, struct mf_error *err)
+{
+    enum mf_code code = mf_datadir_open(s->arena, text(s, MF_CONF_DATA_DIR), &s->datadir, err);
+    return code == MF_OK ? mf_client_keys_load(s->arena, s->sys, s->datadir, &s->keys, err) : code;
+}
+
+static void stop_datadir(struct server *s)
+{
+    mf_datadir_close(s->datadir);
+}
+
+static enum mf_code start_hub(struct server *s, struct mf_error *err)
+{
+    return mf_hub_new(&s->hub, err);
+}
+
+static void stop_hub(struct server *s)
+{
+    mf_hub_free(s->hub);
+}
+
+static enum mf_code start_rpc(struct server *s, struct mf_error *err)
+{
+    struct mf_rpc_config config = {
+        .sys = s->sys,
+        .workers = (int)number(s, MF_CONF_WORKERS),
+        .message_bytes = (size_t)number(s, MF_CONF_MESSAGE_BYTES),
+        .stream_idle_ms = (uint32_t)number(s, MF_CONF_STREAM_IDLE_TIMEOUT),
+    };
+    config.cors.origin_count = mf_config_list(s->config, MF_CONF_CORS_ORIGINS, &config.cors.origins);
+    return mf_rpc_new(&config, &s->rpc, err);
+}
+
+static void stop_rpc(struct server *s)
+{
+    mf_rpc_free(s->rpc);
+}
+
+static enum mf_code start_store(struct server *s, struct mf_error *err)
+{
+    const struct mf_store_config config = {
+        .sys = s->sys,
+        .path = path_in(s, "mayfly.db"),
+        .hub = s->hub,
+        .queue = (size_t)number(s, MF_CONF_WRITE_QUEUE),
+        .batch = (size_t)number(s, MF_CONF_WRITE_BATCH),
+        .unsafe_no_fsync = number(s, MF_CONF_UNSAFE_NO_FSYNC) != 0,
+    };
+    if (config.unsafe_no_fsync)
+        mf_log(MF_LOG_WARN, "server",
+               "unsafe-no-fsync is set: what is acknowledged may be lost in a power cut");
+    return mf_store_open(&config, &s->store, err);
+}
+
+static void stop_store(struct server *s)
+{
+    mf_store_close(s->store);
+}
+
+static enum mf_code read_pem(struct server *s, enum mf_config_key key, struct mf_str *out,
+                             struct mf_error *err)
+{
+    *out = MF_STR_EMPTY;
+    return text(s, key)[0] ? mf_read_file(s->arena, text(s, key), PEM_MAX, out, err) : MF_OK;
+}
+
+/* Binds, so that the port is known to the steps that follow; nothing is accepted yet. */
+static enum mf_code start_listener(struct server *s, struct mf_error *err)
+{
+    struct mf_net_config config = {
+        .host = s->address.host,
+        .port = s->address.port,
+        .threads = (int)number(s, MF_CONF_IO_THREADS),
+        .limits =
+            {
+                .header_bytes = (size_t)number(s, MF_CONF_HEADER_BYTES),
+                .body_bytes = (size_t)number(s, MF_CONF_BODY_BYTES),
+                .streams = (uint32_t)number(s, MF_CONF_STREAMS),
+                .connections = (uint32_t)number(s, MF_CONF_CONNECTIONS),
+                .idle_ms = (uint32_t)number(s, MF_CONF_IDLE_TIMEOUT),
+                .header_ms = (uint32_t)number(s, MF_CONF_HEADER_TIMEOUT),
+                .body_ms = (uint32_t)number(s, MF_CONF_BODY_TIMEOUT),
+                .send_ms = (uint32_t)number(s, MF_CONF_SEND_TIMEOUT),
+            },
+    };
+    enum mf_code code = read_pem(s, MF_CONF_TLS_CERT, &config.tls_cert_pem, err);
+    if (code == MF_OK)
+        code = read_pem(s, MF_CONF_TLS_KEY, &config.tls_key_pem, err);
+    if (code == MF_OK)
+        code = read_pem(s, MF_CONF_TLS_CLIENT_CA, &config.tls_client_ca_pem, err);
+    if (code == MF_OK)
+        code = mf_server_new(&config, mf_rpc_on_request, s->rpc, &s->net, err);
+    if (code != MF_OK)
+        return code;
+    s->tls = config.tls_cert_pem.len > 0;
+    s->authority = mf_address_authority(s->arena, &s->address, mf_server_port(s->net));
+    s->url = text(s, MF_CONF_ENDPOINT)[0]
+                 ? mf_str_from_c(text(s, MF_CONF_ENDPOINT))
+                 : mf_str_printf(s->arena, "%s://%.*s", s->tls ? "https" : "http", MF_FMT(s->authority));
+    return s->authority.ptr && s->url.ptr ? MF_OK : mf_fail_memory(err);
+}
+
+static void stop_listener(struct server *s)
+{
+    mf_server_free(s->net);
+}
+
+static enum mf_code start_objects(struct server *s, struct mf_error *err)
+{
+    const struct mf_objects_config config = {
+        .store = s->store,
+        .dir = path_in(s, "objects"),
+        .bucket = mf_str_from_c(text(s, MF_CONF_BUCKET)),
+        .object_max = (size_t)number(s, MF_CONF_OBJECT_BYTES),
+        .access_key = s->keys.access,
+        .secret_key = s->keys.secret,
+        .endpoint = s->url,
+    };
+    return mf_objects_open(&config, &s->objects, err);
+}
+
+static void stop_objects(struct server *s)
+{
+    mf_objects_close(s->objects);
+}
+
+static enum mf_code start_projects(struct server *s, struct mf_error *err)
+{
+    struct mf_projects_config config = {.store = s->store};
+    const struct mf_str *ids;
+    config.domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &config.domains);
+    size_t count = mf_config_list(s->config, MF_CONF_PROJECTS, &ids);
+    enum mf_code code = mf_projects_new(&config, &s->projects, err);
+    return code == MF_OK ? mf_projects_seed(s->projects, ids, count, err) : code;
+}
+
+static void stop_projects(struct server *s)
+{
+    mf_projects_free(s->projects);
+}
+
+static enum mf_code start_services(struct server *s, struct mf_error *err)
+{
+    enum mf_code code = mf_projects_serve(s->projects, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_tasks_serve(s->store, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_cache_serve(s->store, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_identity_serve(s->rpc, err);
+    if (code == MF_OK)
+        code = mf_cluster_serve(s->rpc, err);
+    if (code == MF_OK)
+        code = mf_objects_serve(s->objects, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_rpc_standard_services(s->rpc, err);
+    return code;
+}
+
+static enum mf_code start_executor(struct server *s, struct mf_error *err)
+{
+    const char *python = text(s, MF_CONF_PYTHON);
+    const struct mf_exec_config config = {
+        .sys = s->sys,
+        .store = s->store,
+        .objects = s->objects,
+        .data_dir = mf_datadir_path(s->datadir),
+        .self_path = s->self,
+        .python = python[0] ? python : NULL,
+        .endpoint = s->authority,
+        .endpoint_tls = s->tls,
+        .s3_endpoint = s->url,
+        .s3_access_key = s->keys.access,
+        .s3_secret_key = s->keys.secret,
+        .cpus = mf_config_real(s->config, MF_CONF_CPUS),
+        .memory_bytes = number(s, MF_CONF_MEMORY),
+        .grace_ms = (uint32_t)number(s, MF_CONF_ABORT_GRACE),
+        .log_max_bytes = number(s, MF_CONF_TASK_LOG_BYTES),
+    };
+    return mf_exec_start(&config, &s->exec, err);
+}
+
+static void stop_executor(struct server *s)
+{
+    mf_exec_stop(s->exec);
+    mf_exec_free(s->exec);
+}
+
+static uint64_t writer_turns(void *writer)
+{
+    return mf_writer_turns(writer);
+}
+
+static bool writer_waiting(void *writer)
+{
+    return mf_writer_waiting(writer) > 0;
+}
+
+static uint64_t executor_turns(void *exec)
+{
+    return mf_exec_turns(exec);
+}
+
+static uint64_t loop_turns(void *loop)
+{
+    return mf_loop_turns(loop);
+}
+
+static enum mf_code start_health(struct server *s, struct mf_error *err)
+{
+    const struct mf_health_part writer = {"writer", writer_turns, writer_waiting, mf_store_writer(s->store)};
+    const struct mf_health_part executor = {"executor", executor_turns, NULL, s->exec};
+    enum mf_code code = mf_health_new(s->sys, number(s, MF_CONF_STALL_TIMEOUT) * MS_NS, &s->health, err);
+    if (code == MF_OK)
+        code = mf_health_add(s->health, &writer, err);
+    if (code == MF_OK)
+        code = mf_health_add(s->health, &executor, err);
+    for (int i = 0; i < mf_server_loop_count(s->net) && code == MF_OK; i++) {
+        const struct mf_health_part loop = {"network loop", loop_turns, NULL, mf_server_loop(s->net, i)};
+        code = mf_health_add(s->health, &loop, err);
+    }
+    s->metrics = (struct mf_metrics){
+        .sys = s->sys,
+        .net = s->net,
+        .store = s->store,
+        .started_ns = mf_wall_ns(s->sys),
+    };
+    if (code == MF_OK)
+        code = mf_health_serve(s->health, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_metrics_serve(&s->metrics, s->rpc, err);
+    return code;
+}
+
+static void stop_health(struct server *s)
+{
+    mf_health_free(s->health);
+}
+
+static enum mf_code start_network(struct server *s, struct mf_error *err)
+{
+    enum mf_code code = mf_rpc_start(s->rpc, err);
+    return code == MF_OK ? mf_server_start(s->net, err) : code;
+}
+
+static enum mf_code apply_nothing(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
+{
+    (void)command;
+    (void)tx;
+    (void)err;
+    return MF_OK;
+}
+
+/* Requests in progress may finish; then the handlers; then what they left with the writer. */
+static void stop_network(struct server *s)
+{
+    struct mf_error err;
+    struct mf_command last = {.apply = apply_nothing};
+    mf_rpc_drain(s->rpc);
+    mf_server_stop(s->net, (uint32_t)number(s, MF_CONF_DRAIN_TIMEOUT));
+    mf_rpc_stop(s->rpc);
+    if (mf_writer_run(mf_store_writer(s->store), &last, &err) != MF_OK)
+        mf_log(MF_LOG_WARN, "server", "the writer did not finish: %s", err.message);
+}
+
+static enum mf_code start_client_files(struct server *s, struct mf_error *err)
+{
+    const struct mf_str *projects;
+    const struct mf_str *domains;
+    size_t project_count = mf_config_list(s->config, MF_CONF_PROJECTS, &projects);
+    size_t domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &domains);
+    const struct mf_client_files files = {
+        .url = s->url,
+        .tls = s->tls,
+        .project = project_count > 0 ? projects[0] : MF_STR_EMPTY,
+        .domain = domain_count > 0 ? domains[0] : MF_STR_EMPTY,
+        .keys = s->keys,
+    };
+    return mf_client_files_write(s->arena, s->sys, s->datadir, &files, err);
+}
+
+/* Started from first to last, stopped from last to first. */
+static const struct step {
+    const char *name;
+    enum mf_code (*start)(struct server *s, struct mf_error *err);
+    void (*stop)(struct server *s); /* may be NULL */
+} steps[] = {
+    {"data directory", start_datadir, stop_datadir},
+    {"hub", start_hub, stop_hub},
+    {"rpc", start_rpc, stop_rpc},
+    {"store", start_store, stop_store},
+    {"listener", start_listener, stop_listener},
+    {"objects", start_objects, stop_objects},
+    {"projects", start_projects, stop_projects},
+    {"executor", start_executor, stop_executor},
+    {"services", start_services, NULL},
+    {"health", start_health, stop_health},
+    {"client files", start_client_files, NULL},
+    {"network", start_network, stop_network},
+};
+#define STEP_COUNT (sizeof steps / sizeof steps[0])
+
+/* Stops the first count steps. */
+static void stop_steps(struct server *s, size_t count)
+{
+    while (count > 0) {
+        count--;
+        if (steps[count].stop)
+            steps[count].stop(s);
+    }
+}
+
+static enum mf_code start_steps(struct server *s, struct mf_error *err)
+{
+    for (size_t i = 0; i < STEP_COUNT; i++) {
+        enum mf_code code = steps[i].start(s, err);
+        if (code != MF_OK) {
+            mf_log(MF_LOG_DEBUG, "server", "could not start: %s", steps[i].name);
+            stop_steps(s, i);
+            return code;
+        }
+        mf_log(MF_LOG_DEBUG, "server", "started: %s", steps[i].name);
+    }
+    return MF_OK;
+}
+
+/* Signals are taken by the main thread alone; the others are born with them blocked. */
+static void block_signals(sigset_t *waited)
+{
+    sigemptyset(waited);
+    sigaddset(waited, SIGTERM);
+    sigaddset(waited, SIGINT);
+    pthread_sigmask(SIG_BLOCK, waited, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Samples the health once a second until a signal tells to end. A second signal ends the process at once:
+ * what was acknowledged is durable anyway. */
+static void wait_for_signal(const struct server *s, const sigset_t *waited)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int got;
+    do {
+        mf_health_sample(s->health);
+        got = sigtimedwait(waited, NULL, &second);
+    } while (got < 0);
+    mf_log(MF_LOG_INFO, "server", "signal %d: shutting down; once more to do so at once", got);
+    mf_health_set(s->health, MF_HEALTH_DRAINING);
+    pthread_sigmask(SIG_UNBLOCK, waited, NULL);
+}
+
+static void print_ready(const struct server *s)
+{
+    printf("ready %.*s data %s next: flyte -c %s run FILE TASK\n", MF_FMT(s->url),
+           mf_datadir_path(s->datadir), path_in(s, "flyte.yaml"));
+    fflush(stdout);
+}
+
+static void warn_unknown_variables(const struct mf_config *config)
+{
+    const struct mf_str *names;
+    size_t count = mf_config_unknown_variables(config, &names);
+    for (size_t i = 0; i < count; i++)
+        mf_log(MF_LOG_WARN, "server", "the variable %.*s names no key and is ignored", MF_FMT(names[i]));
+}
+
+static enum mf_code check_address(const struct mf_config *config, const struct mf_address *address,
+                                  struct mf_error *err)
+{
+    if (mf_address_is_loopback(address) || mf_config_int(config, MF_CONF_ALLOW_UNAUTHENTICATED))
+        return MF_OK;
+    return mf_fail(
+        err, MF_INVALID_ARGUMENT,
+        "listen: other machines can reach %s, and this server asks nobody to sign in: whoever reaches it can "
+        "run any program as its user. Listen on 127.0.0.1, or set --allow-unauthenticated when the network "
+        "is closed to others",
+        mf_config_text(config, MF_CONF_LISTEN));
+}
+
+enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *config, struct mf_error *err)
+{
+    struct mf_address address;
+    bool cert = mf_config_text(config, MF_CONF_TLS_CERT)[0] != '\0';
+    bool key = mf_config_text(config, MF_CONF_TLS_KEY)[0] != '\0';
+    bool client_ca = mf_config_text(config, MF_CONF_TLS_CLIENT_CA)[0] != '\0';
+    enum mf_code code = mf_address_parse(arena, mf_config_text(config, MF_CONF_LISTEN), &address, err);
+    if (code == MF_OK)
+        code = check_address(config, &address, err);
+    if (code == MF_OK && cert != key)
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-cert and tls-key belong together; set both");
+    if (code == MF_OK && client_ca && !cert)
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-client-ca needs tls-cert and tls-key");
+    return code;
+}
+
+enum mf_code mf_serve(struct mf_arena *arena, const struct mf_config *config, const char *self,
+                      struct mf_error *err)
+{
+    struct server server = {.arena = arena, .config = config, .sys = mf_sys_real(), .self = self};
+    sigset_t waited;
+    enum mf_code code = mf_serve_check(arena, config, err);
+    if (code == MF_OK)
+        code = mf_address_parse(arena, mf_config_text(config, MF_CONF_LISTEN), &server.address, err);
+    if (code != MF_OK)
+        return code;
+    mf_log_set_level((enum mf_log_level)mf_config_int(config, MF_CONF_LOG_LEVEL));
+    warn_unknown_variables(config);
+    if (!mf_address_is_loopback(&server.address))
+        mf_log(MF_LOG_WARN, "server", "DANGER: %s is open to other machines and nobody has to sign in",
+               mf_config_text(config, MF_CONF_LISTEN));
+    block_signals(&waited);
+    code = start_steps(&server, err);
+    if (code != MF_OK)
+        return code == MF_INVALID_ARGUMENT ? MF_FAILED_PRECONDITION : code;
+    mf_health_set(server.health, MF_HEALTH_READY);
+    print_ready(&server);
+    wait_for_signal(&server, &waited);
+    stop_steps(&server, STEP_COUNT);
+    return MF_OK;
+}
