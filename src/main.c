@@ -85,7 +85,8 @@ static int with_config(int argc, char **argv,
     struct mf_error err;
     struct mf_config *config = NULL;
     struct mf_arena *arena = mf_arena_new(0);
-    const struct mf_config_input input = {.argc = argc, .argv = argv, .environ = environ};
+    const struct mf_config_input input = {
+        .argc = argc, .argv = (const char *const *)argv, .environ = (const char *const *)environ};
     int code;
     if (!arena)
         return EXIT_FAILED;

@@ -283,7 +283,7 @@ static struct mf_str key_of_variable(struct mf_arena *arena, struct mf_str name)
     return mf_str_make(out, n);
 }
 
-static enum mf_code read_variables(struct mf_config *config, char *const *environ, struct mf_error *err)
+static enum mf_code read_variables(struct mf_config *config, const char *const *environ, struct mf_error *err)
 {
     enum mf_code code = MF_OK;
     for (; environ && *environ && code == MF_OK; environ++) {
@@ -312,7 +312,7 @@ static enum mf_code read_variables(struct mf_config *config, char *const *enviro
     return code;
 }
 
-static const char *variable_value(char *const *environ, struct mf_str name)
+static const char *variable_value(const char *const *environ, struct mf_str name)
 {
     for (; environ && *environ; environ++) {
         struct mf_str entry = mf_str_from_c(*environ);

@@ -106,9 +106,9 @@ struct mf_config;
 /* What to read; every part may be empty. */
 struct mf_config_input {
     int argc; /* flags only: without the names of program and command */
-    char *const *argv;
-    char *const *environ; /* NAME=value …, NULL at the end */
-    const char *file;     /* read even without --config or MAYFLY_CONFIG; NULL: none */
+    const char *const *argv;
+    const char *const *environ; /* NAME=value …, NULL at the end */
+    const char *file;           /* read even without --config or MAYFLY_CONFIG; NULL: none */
 };
 
 /* Everything lives in the arena. --help and --check, when allowed there, are left for the caller to look up.
