@@ -17,9 +17,10 @@ struct mf_buf {
 
 #define MF_BUF_INIT(bound) ((struct mf_buf){.max = (bound)})
 
-void mf_buf_free(struct mf_buf *buf); /* leaves an empty usable buffer */
+void mf_buf_free(struct mf_buf *buf);  /* leaves an empty usable buffer */
 void mf_buf_clear(struct mf_buf *buf); /* keeps the memory, forgets content and failure */
-/* Makes room for extra more bytes and returns where they go, or NULL. mf_buf_commit tells how many were used. */
+/* Makes room for extra more bytes and returns where they go, or NULL. mf_buf_commit tells how many were used.
+ */
 char *mf_buf_reserve(struct mf_buf *buf, size_t extra);
 void mf_buf_commit(struct mf_buf *buf, size_t used);
 bool mf_buf_add(struct mf_buf *buf, const void *bytes, size_t len);

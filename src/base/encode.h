@@ -9,12 +9,12 @@
 #include "base/arena.h"
 #include "base/str.h"
 
-struct mf_str mf_base64(struct mf_arena *arena, struct mf_str bytes);         /* standard, padded */
-struct mf_str mf_base64url(struct mf_arena *arena, struct mf_str bytes);      /* URL alphabet, no padding */
+struct mf_str mf_base64(struct mf_arena *arena, struct mf_str bytes);    /* standard, padded */
+struct mf_str mf_base64url(struct mf_arena *arena, struct mf_str bytes); /* URL alphabet, no padding */
 /* Accepts either alphabet, with or without padding. False when the text is not base64 or memory ran out. */
 bool mf_base64_decode(struct mf_arena *arena, struct mf_str text, struct mf_str *out);
-size_t mf_base64_size(size_t bytes);                       /* padded text length */
-void mf_base64_write(char *out, struct mf_str bytes);      /* standard, padded, exactly mf_base64_size bytes */
+size_t mf_base64_size(size_t bytes);                  /* padded text length */
+void mf_base64_write(char *out, struct mf_str bytes); /* standard, padded, exactly mf_base64_size bytes */
 struct mf_str mf_base32(struct mf_arena *arena, struct mf_str bytes);
 struct mf_str mf_hex(struct mf_arena *arena, struct mf_str bytes);
 /* Leaves unreserved characters and those in keep as they are. */

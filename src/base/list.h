@@ -18,7 +18,7 @@ struct mf_list {
     size_t count;
 };
 
-#define MF_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define MF_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void mf_list_init(struct mf_list *list)
 {

@@ -17,7 +17,9 @@ void *mf_map_get(const struct mf_map *map, struct mf_str key); /* NULL when abse
  * False when memory ran out; the map is then unchanged. */
 bool mf_map_put(struct mf_map *map, struct mf_str key, void *value, void **old);
 void *mf_map_remove(struct mf_map *map, struct mf_str key); /* the value that was there, or NULL */
-/* Walks all entries in no particular order; stops when visit returns false. The map must not change meanwhile. */
-void mf_map_each(const struct mf_map *map, bool (*visit)(void *ctx, struct mf_str key, void *value), void *ctx);
+/* Walks all entries in no particular order; stops when visit returns false. The map must not change
+ * meanwhile. */
+void mf_map_each(const struct mf_map *map, bool (*visit)(void *ctx, struct mf_str key, void *value),
+                 void *ctx);
 
 #endif

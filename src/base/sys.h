@@ -13,8 +13,8 @@
 
 struct mf_sys {
     void *ctx;
-    int64_t (*wall_ns)(void *ctx); /* nanoseconds since 1970-01-01 UTC */
-    int64_t (*mono_ns)(void *ctx); /* nanoseconds on a clock that never goes back */
+    int64_t (*wall_ns)(void *ctx);                      /* nanoseconds since 1970-01-01 UTC */
+    int64_t (*mono_ns)(void *ctx);                      /* nanoseconds on a clock that never goes back */
     void (*random)(void *ctx, void *bytes, size_t len); /* cryptographically strong in the product */
     /* File operations return -1 with errno set, like the calls they stand for. */
     int (*open)(void *ctx, const char *path, int flags, mode_t mode);
@@ -42,7 +42,8 @@ enum mf_code mf_make_dirs(const char *path, mode_t mode, struct mf_error *err);
 enum mf_code mf_write_file(const struct mf_sys *sys, const char *path, struct mf_str bytes, mode_t mode,
                            struct mf_error *err);
 struct mf_arena;
-/* Reads a whole file of at most max bytes into the arena. MF_NOT_FOUND, MF_RESOURCE_EXHAUSTED, MF_UNAVAILABLE. */
+/* Reads a whole file of at most max bytes into the arena. MF_NOT_FOUND, MF_RESOURCE_EXHAUSTED,
+ * MF_UNAVAILABLE. */
 enum mf_code mf_read_file(struct mf_arena *arena, const char *path, size_t max, struct mf_str *out,
                           struct mf_error *err);
 /* Removes a directory tree without following symbolic links out of it. A missing tree is fine. */

@@ -7,9 +7,10 @@
 
 struct pb_task_DeployTaskRequest;
 
-#define MF_TASK_SHORT_TEXT_MAX 255 /* bytes of environment.description and documentation.short_description   \
-                                    */
-#define MF_TASK_LONG_TEXT_MAX 2048 /* bytes of documentation.long_description */
+/* Bytes of environment.description and documentation.short_description, and of
+ * documentation.long_description. */
+#define MF_TASK_SHORT_TEXT_MAX 255
+#define MF_TASK_LONG_TEXT_MAX 2048
 
 /* The name without its environment: prefix "<environment>." cut, else what follows the last dot, else all of
  * it. */
