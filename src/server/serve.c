@@ -1,11 +1,15 @@
 #include "server/serve.h"
 
+#include "action/actions.h"
 #include "base/log.h"
 #include "cache/cache.h"
 #include "cluster/cluster.h"
+#include "data/data.h"
+#include "event/event.h"
 #include "exec/exec.h"
 #include "identity/identity.h"
 #include "project/project.h"
+#include "run/run.h"
 #include "server/address.h"
 #include "server/client.h"
 #include "server/health.h"
@@ -39,6 +43,8 @@ struct server {
     struct mf_server *net;
     struct mf_objects *objects;
     struct mf_projects *projects;
+    struct mf_runs *runs;
+    struct mf_data *data;
     struct mf_exec *exec;
     struct mf_health *health;
     struct mf_metrics metrics;
@@ -203,9 +209,42 @@ static void stop_projects(struct server *s)
     mf_projects_free(s->projects);
 }
 
+static enum mf_code start_runs(struct server *s, struct mf_error *err)
+{
+    struct mf_runs_config config = {.sys = s->sys, .store = s->store, .objects = s->objects};
+    config.domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &config.domains);
+    return mf_runs_serve(&config, s->rpc, &s->runs, err);
+}
+
+static void stop_runs(struct server *s)
+{
+    mf_runs_free(s->runs);
+}
+
+static enum mf_code start_data(struct server *s, struct mf_error *err)
+{
+    const struct mf_data_config config = {
+        .sys = s->sys,
+        .store = s->store,
+        .objects = s->objects,
+        .log_root = path_in(s, "logs"),
+    };
+    return mf_data_serve(&config, s->rpc, &s->data, err);
+}
+
+static void stop_data(struct server *s)
+{
+    mf_data_free(s->data);
+}
+
+/* The services that keep nothing of their own. */
 static enum mf_code start_services(struct server *s, struct mf_error *err)
 {
     enum mf_code code = mf_projects_serve(s->projects, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_actions_serve(s->store, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_events_serve(s->store, s->rpc, err);
     if (code == MF_OK)
         code = mf_tasks_serve(s->store, s->rpc, err);
     if (code == MF_OK)
@@ -357,6 +396,8 @@ static const struct step {
     {"objects", start_objects, stop_objects},
     {"projects", start_projects, stop_projects},
     {"executor", start_executor, stop_executor},
+    {"runs", start_runs, stop_runs},
+    {"data proxy", start_data, stop_data},
     {"services", start_services, NULL},
     {"health", start_health, stop_health},
     {"client files", start_client_files, NULL},
