@@ -25,25 +25,38 @@ struct mf_action_row {
 /* Returns false to stop the walk. The row lives in the arena given to the query. */
 typedef bool (*mf_action_visit)(void *ctx, const struct mf_action_row *row);
 
-enum mf_code mf_action_insert(struct mf_db *db, const struct mf_action_row *row, struct mf_error *err) MF_CHECK_RESULT;
-/* Writes every column that can change (phase … seq) of the row with that key. Only action/machine.c may call it. */
+enum mf_code mf_action_insert(struct mf_db *db, const struct mf_action_row *row,
+                              struct mf_error *err) MF_CHECK_RESULT;
+/* Writes every column that can change (phase … seq) of the row with that key. Only action/machine.c may call
+ * it. */
 enum mf_code mf_action_write_state(struct mf_db *db, const struct mf_action_row *row,
                                    struct mf_error *err) MF_CHECK_RESULT;
 /* MF_NOT_FOUND: "action not found: <name>". */
 enum mf_code mf_action_get(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
                            struct mf_action_row *out, struct mf_error *err) MF_CHECK_RESULT;
 /* Children of a parent, hidden ones too, whose seq is above after_seq, in order of seq. */
-enum mf_code mf_action_children(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str parent,
-                                int64_t after_seq, size_t limit, mf_action_visit visit, void *ctx,
-                                struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_action_children(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
+                                struct mf_str parent, int64_t after_seq, size_t limit, mf_action_visit visit,
+                                void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* Children of a parent that are not in a terminal phase, whose name is above after_name, in order of name.
+ * Costs what it returns, however many children there are. */
+enum mf_code mf_action_open_children(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
+                                     struct mf_str parent, struct mf_str after_name, size_t limit,
+                                     mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* Marks the FAILED, ABORTED and TIMED_OUT children of a parent as hidden. Only action/ may call it. */
+enum mf_code mf_action_hide_failed(struct mf_db *db, int64_t run_id, struct mf_str parent,
+                                   struct mf_error *err) MF_CHECK_RESULT;
 /* All actions of a run above after_seq, in order of seq. */
 enum mf_code mf_action_of_run(struct mf_db *db, struct mf_arena *arena, int64_t run_id, int64_t after_seq,
-                              size_t limit, mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
-/* Actions that are not in a terminal phase, everywhere, above after_seq in order of seq: what the executor starts from. */
+                              size_t limit, mf_action_visit visit, void *ctx,
+                              struct mf_error *err) MF_CHECK_RESULT;
+/* Actions that are not in a terminal phase, everywhere, above after_seq in order of seq: what the executor
+ * starts from. */
 enum mf_code mf_action_open(struct mf_db *db, struct mf_arena *arena, int64_t after_seq, size_t limit,
                             mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
 
-enum mf_code mf_spec_put(struct mf_db *db, struct mf_str digest, struct mf_str body, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_spec_put(struct mf_db *db, struct mf_str digest, struct mf_str body,
+                         struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_spec_get(struct mf_db *db, struct mf_arena *arena, struct mf_str digest, struct mf_str *body,
                          struct mf_error *err) MF_CHECK_RESULT;
 
@@ -60,8 +73,11 @@ enum mf_code mf_event_insert(struct mf_db *db, const struct mf_event_row *row, b
                              struct mf_error *err) MF_CHECK_RESULT;
 /* All events of an action ordered by attempt, phase, version; attempt 0 means every attempt. */
 enum mf_code mf_event_list(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
-                           int32_t attempt, bool (*visit)(void *ctx, const struct mf_event_row *row), void *ctx,
-                           struct mf_error *err) MF_CHECK_RESULT;
+                           int32_t attempt, bool (*visit)(void *ctx, const struct mf_event_row *row),
+                           void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* The version for another event of this attempt and phase: 0 when there is none yet. */
+enum mf_code mf_event_next_version(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
+                                   int32_t phase, int32_t *out, struct mf_error *err) MF_CHECK_RESULT;
 
 struct mf_process_row {
     int64_t run_id;
@@ -71,7 +87,8 @@ struct mf_process_row {
     struct mf_str boot_id, work_dir;
     int64_t started_at;
 };
-enum mf_code mf_process_put(struct mf_db *db, const struct mf_process_row *row, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_process_put(struct mf_db *db, const struct mf_process_row *row,
+                            struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_process_delete(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
                                struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_process_list(struct mf_db *db, struct mf_arena *arena,

@@ -1,7 +1,7 @@
 /*
- * The run table: what belongs to a run as a whole, and its labels. State lives in the root action's row (store/action.h).
- * Functions that write are called inside a command, on the writer's thread; readers anywhere with a connection of
- * their own. Strings of a row that was read live in the arena given.
+ * The run table: what belongs to a run as a whole, and its labels. State lives in the root action's row
+ * (store/action.h). Functions that write are called inside a command, on the writer's thread; readers
+ * anywhere with a connection of their own. Strings of a row that was read live in the arena given.
  */
 #ifndef MF_STORE_RUN_H
 #define MF_STORE_RUN_H
@@ -24,15 +24,17 @@ struct mf_run_row {
 };
 
 /* MF_ALREADY_EXISTS when the name is taken. */
-enum mf_code mf_run_insert(struct mf_db *db, const struct mf_run_row *row, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_run_insert(struct mf_db *db, const struct mf_run_row *row,
+                           struct mf_error *err) MF_CHECK_RESULT;
 /* MF_NOT_FOUND: "run not found: p/d/n". */
-enum mf_code mf_run_find(struct mf_db *db, struct mf_arena *arena, struct mf_str project, struct mf_str domain,
-                         struct mf_str name, struct mf_run_row *out, struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_run_find(struct mf_db *db, struct mf_arena *arena, struct mf_str project,
+                         struct mf_str domain, struct mf_str name, struct mf_run_row *out,
+                         struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_get(struct mf_db *db, struct mf_arena *arena, int64_t id, struct mf_run_row *out,
                         struct mf_error *err) MF_CHECK_RESULT;
 /* Only the id; the cheap look-up that most reads begin with. */
-enum mf_code mf_run_id(struct mf_db *db, struct mf_str project, struct mf_str domain, struct mf_str name, int64_t *out,
-                       struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_run_id(struct mf_db *db, struct mf_str project, struct mf_str domain, struct mf_str name,
+                       int64_t *out, struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_label_insert(struct mf_db *db, int64_t run_id, struct mf_str name, struct mf_str value,
                                  struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_labels(struct mf_db *db, int64_t run_id,

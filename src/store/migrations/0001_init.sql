@@ -123,6 +123,8 @@ CREATE INDEX action_root_seq ON action (project, domain, seq) WHERE parent = '';
 CREATE INDEX action_paused ON action (run_id) WHERE phase = 9;
 -- What is not finished, for the executor after a start: its size is that of the work at hand, not of the history.
 CREATE INDEX action_open ON action (seq) WHERE phase IN (1, 2, 3, 4, 9);
+-- What an abort of the parent has to end.
+CREATE INDEX action_open_children ON action (run_id, parent, name) WHERE phase IN (1, 2, 3, 4, 9);
 
 CREATE TABLE event (
     run_id BIGINT NOT NULL,
