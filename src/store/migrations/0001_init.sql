@@ -167,6 +167,29 @@ CREATE TABLE object (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (bucket, name)
 );
+-- Which files are in use, for the cleaning at start.
+CREATE INDEX object_file ON object (file) WHERE file <> '';
+
+-- Multipart uploads in progress.
+CREATE TABLE object_upload (
+    id TEXT PRIMARY KEY NOT NULL,
+    bucket TEXT NOT NULL,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    meta BLOB NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX object_upload_age ON object_upload (created_at);
+CREATE TABLE object_part (
+    upload_id TEXT NOT NULL,
+    number INTEGER NOT NULL, -- 1 to 10000
+    size BIGINT NOT NULL,
+    md5 BLOB NOT NULL,
+    file TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (upload_id, number)
+);
+CREATE INDEX object_part_file ON object_part (file);
 
 CREATE TABLE cache_entry (
     project TEXT NOT NULL,
