@@ -364,6 +364,16 @@ void mf_call_wake(struct mf_call *call)
         submit(call);
 }
 
+void mf_call_heartbeat(struct mf_call *call, uint32_t ms)
+{
+    pthread_mutex_lock(&call->lock);
+    if (!call->over) {
+        call->heartbeat_ms = ms;
+        post_locked(call, MF_IO_HEARTBEAT);
+    }
+    pthread_mutex_unlock(&call->lock);
+}
+
 /* ---- metadata ---- */
 
 static struct mf_arena *out_arena(struct mf_call *call)

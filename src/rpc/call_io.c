@@ -209,8 +209,28 @@ static void stop_timers(struct mf_call *call)
 {
     mf_timer_stop(call->timer);
     mf_timer_stop(call->idle_timer);
+    mf_timer_stop(call->heartbeat_timer);
     call->timer = NULL;
     call->idle_timer = NULL;
+    call->heartbeat_timer = NULL;
+}
+
+static void on_heartbeat(void *ctx)
+{
+    mf_call_wake(ctx);
+}
+
+static void start_heartbeat(struct mf_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    uint32_t ms = call->over ? 0 : call->heartbeat_ms;
+    pthread_mutex_unlock(&call->lock);
+    if (ms == 0 || call->heartbeat_timer)
+        return;
+    call->heartbeat_timer = mf_timer_start(call->loop, ms, true, on_heartbeat, call);
+    /* A client that counts on the heartbeat must not be left without; it comes back when the stream ends. */
+    if (!call->heartbeat_timer)
+        mf_call_fail(call, MF_UNAVAILABLE, "no memory for the timer of the stream; try again later");
 }
 
 /* Tells a stream that waits for room that there is some. Also right after a flush, since a single large
@@ -500,6 +520,8 @@ void mf_call_io_run(struct mf_work *work)
     pthread_mutex_unlock(&call->lock);
     if (call->exchange && (events & MF_IO_FLUSH))
         flush(call);
+    if (call->exchange && (events & MF_IO_HEARTBEAT))
+        start_heartbeat(call);
     if (call->exchange && (events & MF_IO_MORE))
         read_more(call);
     mf_call_unref(call);

@@ -52,9 +52,10 @@ enum { /* what the strand has to do */
        MF_EVENT_DONE = 16,
 };
 
-enum {                  /* what the I/O thread has to do */
-       MF_IO_FLUSH = 1, /* send what is there */
-       MF_IO_MORE = 2,  /* the handler has taken the message: read the next */
+enum {                      /* what the I/O thread has to do */
+       MF_IO_FLUSH = 1,     /* send what is there */
+       MF_IO_MORE = 2,      /* the handler has taken the message: read the next */
+       MF_IO_HEARTBEAT = 4, /* start the timer of mf_call_heartbeat */
 };
 
 struct mf_call {
@@ -81,6 +82,7 @@ struct mf_call {
     struct mf_exchange *exchange; /* NULL after on_close */
     struct mf_timer *timer;       /* deadline */
     struct mf_timer *idle_timer;
+    struct mf_timer *heartbeat_timer;
     struct mf_envelope_reader reader;
     struct mf_buf held;    /* input that waits for the handler to take the message before it */
     struct mf_buf sending; /* the output buffer of the last flush, kept for its memory */
@@ -107,6 +109,7 @@ struct mf_call {
     void *ops_ctx;
     uint32_t events;
     uint32_t io_events;
+    uint32_t heartbeat_ms;
     bool queued;    /* the strand is in the workers' queue or running */
     bool io_queued; /* io_work is posted */
     bool over;      /* the outcome is fixed; whatever is sent later is dropped */
