@@ -1,11 +1,11 @@
 /*
- * The life of an action: which moves are allowed, and the only functions that make them. They are called inside
- * a command (store/writer.h), on the writer's thread; each writes the action's row, its event, and touches the
- * topics of the hub in the caller's transaction, so that state, history and notification agree.
+ * The life of an action: which moves are allowed, and the only functions that make them. They are called
+ * inside a command (store/writer.h), on the writer's thread; each writes the action's row, its event, and
+ * touches the topics of the hub in the caller's transaction, so that state, history and notification agree.
  *
- * Order is (attempt, rank of phase). A terminal phase is final for its attempt; ABORTED, SUCCEEDED and RECOVERED are
- * final for the action; FAILED and TIMED_OUT may be followed by a higher attempt. A report that is older than what is
- * recorded changes nothing and is no error.
+ * Order is (attempt, rank of phase). A terminal phase is final for its attempt; ABORTED, SUCCEEDED and
+ * RECOVERED are final for the action; FAILED and TIMED_OUT may be followed by a higher attempt. A report that
+ * is older than what is recorded changes nothing and is no error.
  */
 #ifndef MF_ACTION_MACHINE_H
 #define MF_ACTION_MACHINE_H
@@ -47,14 +47,14 @@ struct mf_action_change {
     struct mf_str name;
     int32_t attempt; /* from 1 */
     int32_t phase;
-    int64_t at_ns;                               /* when it happened; 0: now */
-    const struct pb_core_ExecutionError *error;  /* with FAILED and TIMED_OUT */
-    struct mf_str output_uri;                    /* folder that holds outputs.pb; empty: unchanged */
-    struct mf_str report_uri;                    /* full name of report.html when there is one */
-    int32_t cache_status;                        /* flyteidl2.core.CatalogCacheStatus; -1: unchanged */
+    int64_t at_ns;                                /* when it happened; 0: now */
+    const struct pb_core_ExecutionError *error;   /* with FAILED and TIMED_OUT */
+    struct mf_str output_uri;                     /* folder that holds outputs.pb; empty: unchanged */
+    struct mf_str report_uri;                     /* full name of report.html when there is one */
+    int32_t cache_status;                         /* flyteidl2.core.CatalogCacheStatus; -1: unchanged */
     const struct pb_core_LogContext *log_context; /* once logs can be read */
-    /* The attempt has failed (phase says how) and the next one is queued in the same step: the row goes to QUEUED of
-     * attempt + 1, the failed attempt keeps its own event with its error. */
+    /* The attempt has failed (phase says how) and the next one is queued in the same step: the row goes to
+     * QUEUED of attempt + 1, the failed attempt keeps its own event with its error. */
     bool retry;
     bool retry_is_system; /* counts against the system's budget, and leaves failed children visible */
     int64_t retry_not_before;
@@ -64,16 +64,18 @@ struct mf_action_change {
 enum mf_code mf_action_advance(struct mf_tx *tx, const struct mf_action_change *change, bool *applied,
                                struct mf_error *err) MF_CHECK_RESULT;
 
-/* Records a new action as QUEUED (task), in its final phase (trace), or PAUSED (condition); a task for which the run's
- * recovery rule finds a finished twin in the related run becomes RECOVERED at once. The run and (unless root) the parent
- * must exist: MF_NOT_FOUND; either terminal: MF_ABORTED; the same action already there: MF_ALREADY_EXISTS, nothing
- * changed, except that a hidden one is queued again as its next attempt. */
-enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run, const struct pb_actions_Action *action,
-                               struct mf_error *err) MF_CHECK_RESULT;
+/* Records a new action as QUEUED (task), in its final phase (trace), or PAUSED (condition); a task for which
+ * the run's recovery rule finds a finished twin in the related run becomes RECOVERED at once. The run and
+ * (unless root) the parent must exist: MF_NOT_FOUND; either terminal: MF_ABORTED; the same action already
+ * there: MF_ALREADY_EXISTS, nothing changed, except that a hidden one is queued again as its next attempt. */
+enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
+                               const struct pb_actions_Action *action, struct mf_error *err) MF_CHECK_RESULT;
 
-/* Marks the action and everything below it ABORTED, as far as not finished. *changed counts the actions that were. */
+/* Marks the action and everything below it ABORTED, as far as not finished. *changed counts the actions that
+ * were. */
 enum mf_code mf_action_abort(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str reason,
-                             struct mf_str aborted_by, int64_t *changed, struct mf_error *err) MF_CHECK_RESULT;
+                             struct mf_str aborted_by, int64_t *changed,
+                             struct mf_error *err) MF_CHECK_RESULT;
 
 /* Answers a condition; rules of spec execution.md 1.8. value is an encoded flyteidl2.core.Literal. */
 enum mf_code mf_action_signal(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str value,
