@@ -5,13 +5,14 @@ import struct
 def varint(data, at):
     """Returns the value of the varint at an offset and the offset after it."""
     value = shift = 0
-    while True:
+    while shift < 70:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF, at
         shift += 7
+    raise ValueError("a varint of more than ten bytes")
 
 
 def signed(value):
@@ -51,6 +52,7 @@ class Raw:
     """A message by field number, for readers that know the numbers."""
 
     def __init__(self, data):
+        self.data = bytes(data)
         self.values = {}
         for number, _, value in fields(data):
             self.values.setdefault(number, []).append(value)
