@@ -1,6 +1,7 @@
 /*
- * Where in a message a reader, writer or check is, for messages to people: "updates[3].run_id.name". The frames
- * lie on the stack of whoever walks the message and cost nothing until they are written. For rpc/pb_*.c only.
+ * Where in a message a reader, writer or check is, for messages to people: "updates[3].run_id.name". The
+ * frames lie on the stack of whoever walks the message and cost nothing until they are written. For
+ * rpc/pb_*.c only.
  */
 #ifndef MF_RPC_PB_PATH_H
 #define MF_RPC_PB_PATH_H

@@ -1,6 +1,6 @@
 /*
- * What buf.validate asks of a message, as constant tables that tools/rules.py writes and pb_validate walks. For
- * rpc/pb_*.c and generated files only.
+ * What buf.validate asks of a message, as constant tables that tools/rules.py writes and pb_validate walks.
+ * For rpc/pb_*.c and generated files only.
  *
  * The rules of a field with presence count only while the field is set; those of a field without presence
  * always count, unless PB_RULE_SKIP_EMPTY stands beside them. PB_RULE_REQUIRED counts in either case.
@@ -20,7 +20,8 @@ enum pb_rule_kind {
     PB_RULE_MAX_LEN,
     PB_RULE_PATTERN, /* pattern */
     PB_RULE_URI,     /* RFC 3986, with a scheme */
-    /* Numbers: compared with number (unsigned kinds: its bits) or real; durations with number seconds, nanos. */
+    /* Numbers: compared with number (unsigned kinds: its bits) or real; durations with number seconds, nanos.
+     */
     PB_RULE_GT,
     PB_RULE_GTE,
     PB_RULE_LT,
@@ -32,7 +33,8 @@ enum pb_rule_kind {
     PB_RULE_MIN_ITEMS,
     PB_RULE_MAX_ITEMS,
     PB_RULE_UNIQUE,
-    /* Those below hold between the fields of a message, and text says what is wrong. Fields are given by number. */
+    /* Those below hold between the fields of a message, and text says what is wrong. Fields are given by
+       number. */
     PB_RULE_NEEDS,   /* when field a is set (and above real, if a is a double), field b must be set */
     PB_RULE_ANY_OF,  /* field a or field b is set */
     PB_RULE_ORDERED, /* integer a <= integer b */
@@ -46,7 +48,8 @@ enum pb_rule_target {
     PB_ON_VALUE, /* each value of a map */
 };
 
-/* The few shapes that the patterns of the protocol have: letters, digits and some more, in a range of length. */
+/* The few shapes that the patterns of the protocol have: letters, digits and some more, in a range of length.
+ */
 struct pb_pattern {
     const char *regex; /* as the protocol writes it, for the message */
     const char *extra; /* characters that are allowed besides letters and digits */
