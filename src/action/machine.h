@@ -19,6 +19,8 @@ struct pb_actions_Action;
 struct pb_core_ExecutionError;
 struct pb_core_LogContext;
 struct pb_workflow_ActionEvent;
+struct pb_workflow_ActionStatus;
+struct pb_workflow_ConditionAction;
 
 /* Numbers of flyteidl2.common.ActionPhase. */
 enum mf_phase {
@@ -37,7 +39,11 @@ enum mf_phase {
 
 enum mf_action_kind { MF_ACTION_TASK = 1, MF_ACTION_TRACE = 2, MF_ACTION_CONDITION = 3 };
 
+/* No report of an attempt beyond this one is taken. */
+#define MF_ATTEMPT_MAX 100000
+
 bool mf_phase_is_terminal(int32_t phase);
+const char *mf_phase_word(int32_t phase); /* "RUNNING" */
 /* May an action go from (from_attempt, from) to (to_attempt, to)? The table of the machine. */
 bool mf_phase_may_follow(int32_t from_attempt, int32_t from, int32_t to_attempt, int32_t to);
 
@@ -64,7 +70,10 @@ struct mf_action_change {
 enum mf_code mf_action_advance(struct mf_tx *tx, const struct mf_action_change *change, bool *applied,
                                struct mf_error *err) MF_CHECK_RESULT;
 
-/* Records a new action as QUEUED (task), in its final phase (trace), or PAUSED (condition); a task for which
+/* What the action's spec_digest names in the store: an encoded flyteidl2.task.TaskSpec,
+ * flyteidl2.task.TraceSpec or flyteidl2.workflow.ConditionAction, by kind.
+ *
+ * Records a new action as QUEUED (task), in its final phase (trace), or PAUSED (condition); a task for which
  * the run's recovery rule finds a finished twin in the related run becomes RECOVERED at once. The run and
  * (unless root) the parent must exist: MF_NOT_FOUND; either terminal: MF_ABORTED; the same action already
  * there: MF_ALREADY_EXISTS, nothing changed, except that a hidden one is queued again as its next attempt. */
@@ -81,8 +90,30 @@ enum mf_code mf_action_abort(struct mf_tx *tx, int64_t run_id, struct mf_str nam
 enum mf_code mf_action_signal(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str value,
                               struct mf_str signalled_by, struct mf_error *err) MF_CHECK_RESULT;
 
+/* What an executor elsewhere says of an action as it stands, apart from events. */
+struct mf_action_status {
+    int64_t run_id;
+    struct mf_str name;
+    const struct pb_workflow_ActionStatus *status; /* phase UNSPECIFIED: unchanged */
+    uint32_t attempt;                              /* 0: the present one */
+    struct mf_str value;                           /* encoded Literal that resolves a condition, or empty */
+    struct mf_str principal;                       /* encoded EnrichedIdentity of who answered or aborted */
+    struct mf_str abort_reason;
+};
+/* MF_NOT_FOUND when there is no such action, so that the sender repeats instead of losing the report. */
+enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_status *report,
+                                     struct mf_error *err) MF_CHECK_RESULT;
+
 /* Records events of an executor elsewhere and moves the row along with them. */
 enum mf_code mf_action_record_event(struct mf_tx *tx, const struct pb_workflow_ActionEvent *event,
                                     struct mf_error *err) MF_CHECK_RESULT;
+/* Events may come before their action is recorded. They are kept; this moves the row along with them. */
+enum mf_code mf_action_catch_up(struct mf_tx *tx, int64_t run_id, struct mf_str name,
+                                struct mf_error *err) MF_CHECK_RESULT;
+
+/* The member of flyteidl2.core.Primitive that answers the condition (pb_core_Primitive_tag_…).
+ * MF_INVALID_ARGUMENT when its type cannot be answered. */
+enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *condition, int32_t *value_case,
+                               struct mf_error *err) MF_CHECK_RESULT;
 
 #endif

@@ -1,0 +1,50 @@
+#include "action/machine.h"
+#include "action/message.h"
+#include "gen/flyteidl2/workflow/run_definition.pb.h"
+
+#define NO_REASON "aborted by its executor"
+
+/* The value of a condition ends it as an answer given here would; the executor has checked the type of its
+ * own. */
+static enum mf_code resolve(struct mf_tx *tx, const struct mf_action_status *report, struct mf_error *err)
+{
+    return mf_action_signal(tx, report->run_id, report->name, report->value, report->principal, err);
+}
+
+static enum mf_code advance(struct mf_tx *tx, const struct mf_action_status *report,
+                            const struct mf_action_row *row, struct mf_error *err)
+{
+    const struct pb_workflow_ActionStatus *status = report->status;
+    int64_t ended_at = mf_timestamp_ns(status->end_time);
+    int32_t phase = status->phase == MF_PHASE_UNSPECIFIED ? row->phase : status->phase;
+    const struct mf_action_change change = {
+        .run_id = report->run_id,
+        .name = report->name,
+        .attempt = report->attempt > 0 ? (int32_t)report->attempt : row->attempts,
+        .phase = phase,
+        .at_ns = mf_phase_is_terminal(phase) ? ended_at : 0,
+        /* 0 is what a sender that knows nothing of the cache sends. */
+        .cache_status = status->cache_status > 0 ? status->cache_status : -1,
+    };
+    return mf_action_advance(tx, &change, NULL, err);
+}
+
+enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_status *report,
+                                     struct mf_error *err)
+{
+    struct mf_action_row row;
+    if (!report->status)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "status is required");
+    if (report->attempt > MF_ATTEMPT_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "attempt: must be at most %d", MF_ATTEMPT_MAX);
+    enum mf_code code = mf_action_get(mf_tx_db(tx), mf_tx_arena(tx), report->run_id, report->name, &row, err);
+    if (code != MF_OK)
+        return code;
+    if (report->status->phase == MF_PHASE_ABORTED) {
+        struct mf_str reason = report->abort_reason.len > 0 ? report->abort_reason : MF_STR(NO_REASON);
+        return mf_action_abort(tx, report->run_id, report->name, reason, report->principal, NULL, err);
+    }
+    if (report->value.len > 0 && row.kind == MF_ACTION_CONDITION && !mf_phase_is_terminal(row.phase))
+        return resolve(tx, report, err);
+    return advance(tx, report, &row, err);
+}
