@@ -5,8 +5,8 @@
  * How the generator (tools/) maps a .proto to C:
  *   package      "flyteidl2." is dropped, dots become "_": flyteidl2.workflow.Foo -> struct pb_workflow_Foo,
  *                google.protobuf.Timestamp -> struct pb_google_protobuf_Timestamp, nested A.B -> pb_pkg_A_B
- *   header       one per .proto: flyteidl2/workflow/run_service.proto -> "gen/flyteidl2/workflow/run_service.pb.h"
- *   table        extern const struct pb_type pb_workflow_Foo_type;
+ *   header       one per .proto: flyteidl2/workflow/run_service.proto ->
+ * "gen/flyteidl2/workflow/run_service.pb.h" table        extern const struct pb_type pb_workflow_Foo_type;
  *   string,bytes struct mf_str name (absent = empty)
  *   scalars      int32_t, int64_t, uint32_t, uint64_t, float, double, bool; enum fields are int32_t
  *   optional     the same plus bool has_name (strings too)
@@ -15,8 +15,8 @@
  *   map          repeated of struct pb_pkg_Msg_NameEntry * {key; value;}
  *   oneof o      int32_t o_case (0 or the number of the field that is set) and union { ... } o
  *   field number enum constant pb_pkg_Msg_tag_field
- *   enum value   pb_ + scope + value name: pb_common_ACTION_PHASE_QUEUED, nested in message: pb_core_ExecutionError_USER
- *   service      extern const struct pb_service pb_workflow_RunService_service;
+ *   enum value   pb_ + scope + value name: pb_common_ACTION_PHASE_QUEUED, nested in message:
+ * pb_core_ExecutionError_USER service      extern const struct pb_service pb_workflow_RunService_service;
  *                enum constants pb_workflow_RunService_CreateRun = index into its methods
  *   every struct begins with struct pb_head head_ (unknown fields kept from decoding)
  *   a name that is a C keyword gets a trailing "_"
@@ -63,15 +63,15 @@ void *pb_new(struct mf_arena *arena, const struct pb_type *type); /* zeroed; NUL
 enum mf_code pb_decode(struct mf_arena *arena, const struct pb_type *type, struct mf_str bytes, void **out,
                        struct mf_error *err) MF_CHECK_RESULT;
 /* Map entries are written in the order they have. */
-enum mf_code pb_encode(struct mf_arena *arena, const struct pb_type *type, const void *msg, struct mf_str *out,
-                       struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code pb_encode(struct mf_arena *arena, const struct pb_type *type, const void *msg,
+                       struct mf_str *out, struct mf_error *err) MF_CHECK_RESULT;
 /* Map entries sorted by key, so that equal messages give equal bytes. */
 enum mf_code pb_encode_stable(struct mf_arena *arena, const struct pb_type *type, const void *msg,
                               struct mf_str *out, struct mf_error *err) MF_CHECK_RESULT;
 /* Deep copy; the copy aliases nothing of the original. NULL when memory ran out. */
 void *pb_copy(struct mf_arena *arena, const struct pb_type *type, const void *msg);
-/* Enforces the buf.validate rules of the IDL (less those in tools' relaxation list): MF_INVALID_ARGUMENT with the
- * path of the field, e.g. "run_id.name: value length must be at most 30 characters". */
+/* Enforces the buf.validate rules of the IDL (less those in tools' relaxation list): MF_INVALID_ARGUMENT with
+ * the path of the field, e.g. "run_id.name: value length must be at most 30 characters". */
 enum mf_code pb_validate(const struct pb_type *type, const void *msg, struct mf_error *err) MF_CHECK_RESULT;
 
 /* Makes room for one more element and appends value; false when memory ran out. list is a repeated field. */
@@ -88,11 +88,15 @@ struct pb_json_options {
     bool proto_names;    /* writing: names as in the .proto instead of lowerCamel */
 };
 
-/* ProtoJSON; options may be NULL for all false. */
+/* ProtoJSON; options may be NULL for all false. The message aliases text, which must live as long as it.
+ * Reading fails with MF_INVALID_ARGUMENT and the path of the field; writing with MF_INTERNAL, since what has
+ * no form in JSON (a timestamp of the year 10000, an Any of an unknown type) is not the fault of who asks for
+ * it. */
 enum mf_code pb_from_json(struct mf_arena *arena, const struct pb_type *type, struct mf_str text,
-                          const struct pb_json_options *options, void **out, struct mf_error *err) MF_CHECK_RESULT;
+                          const struct pb_json_options *options, void **out,
+                          struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code pb_to_json(struct mf_arena *arena, const struct pb_type *type, const void *msg,
-                        const struct pb_json_options *options, struct mf_str *out, struct mf_error *err)
-    MF_CHECK_RESULT;
+                        const struct pb_json_options *options, struct mf_str *out,
+                        struct mf_error *err) MF_CHECK_RESULT;
 
 #endif
