@@ -16,8 +16,12 @@ struct mf_stmt {
     const struct mf_sql *sql; /* its identity; NULL: made at run time */
     struct mf_link used;      /* in db->open while in use */
     bool in_use;
-    bool kept;     /* false: finalized when done */
-    int bind_rc;   /* first failed bind */
+    bool kept;   /* false: finalized when done */
+    int bind_rc; /* first failed bind */
+    /* SQLite takes $2 for a name and counts places in the order of appearance: the place of $n is places[n -
+     * 1]. NULL when they are the same. */
+    int *places;
+    int place_count;
     uint64_t hash; /* of a text made at run time */
     struct mf_link recent;
 };

@@ -8,6 +8,7 @@
 static void finalize(struct mf_stmt *stmt)
 {
     sqlite3_finalize(stmt->handle);
+    free(stmt->places);
     free(stmt);
 }
 
@@ -21,6 +22,32 @@ void mf_sqlite_drop_statements(struct mf_db *db)
     free(db->fixed);
     while ((link = mf_list_pop(&db->recent)) != NULL)
         finalize(MF_CONTAINER(link, struct mf_stmt, recent));
+}
+
+/* Fills stmt->places. Numbers run without a gap, so the largest one is their count. */
+static int find_places(struct mf_stmt *stmt)
+{
+    int count = sqlite3_bind_parameter_count(stmt->handle);
+    bool same = true;
+    int *places = count > 0 ? calloc((size_t)count, sizeof *places) : NULL;
+    if (count > 0 && !places)
+        return SQLITE_NOMEM;
+    for (int place = 1; place <= count; place++) {
+        const char *name = sqlite3_bind_parameter_name(stmt->handle, place);
+        int64_t number = 0;
+        if (!name || !mf_str_to_i64(mf_str_from_c(name + 1), &number) || number < 1 || number > count) {
+            free(places);
+            return SQLITE_RANGE;
+        }
+        places[number - 1] = place;
+        same = same && number == place;
+    }
+    stmt->place_count = count;
+    if (same)
+        free(places);
+    else
+        stmt->places = places;
+    return SQLITE_OK;
 }
 
 static enum mf_code prepare(struct mf_db *db, struct mf_str text, bool keep, struct mf_stmt **out,
@@ -39,8 +66,10 @@ static enum mf_code prepare(struct mf_db *db, struct mf_str text, bool keep, str
                                 &stmt->handle, NULL);
     if (rc == SQLITE_OK && !stmt->handle)
         rc = SQLITE_MISUSE; /* nothing but blanks */
+    if (rc == SQLITE_OK)
+        rc = find_places(stmt);
     if (rc != SQLITE_OK) {
-        free(stmt);
+        finalize(stmt);
         return mf_sqlite_fail(db, rc, "prepare a statement", err);
     }
     *out = stmt;
@@ -182,6 +211,14 @@ void mf_stmt_done(struct mf_stmt *stmt)
     sqlite3_clear_bindings(stmt->handle); /* they point to memory of the caller's */
 }
 
+/* 0, which the driver refuses, for one that is not in the statement. */
+static int place(const struct mf_stmt *stmt, int number)
+{
+    if (number < 1 || number > stmt->place_count)
+        return 0;
+    return stmt->places ? stmt->places[number - 1] : number;
+}
+
 static void bound(struct mf_stmt *stmt, int rc)
 {
     if (stmt->bind_rc == SQLITE_OK)
@@ -190,29 +227,29 @@ static void bound(struct mf_stmt *stmt, int rc)
 
 void mf_bind_int(struct mf_stmt *stmt, int index, int64_t value)
 {
-    bound(stmt, sqlite3_bind_int64(stmt->handle, index, value));
+    bound(stmt, sqlite3_bind_int64(stmt->handle, place(stmt, index), value));
 }
 
 void mf_bind_real(struct mf_stmt *stmt, int index, double value)
 {
-    bound(stmt, sqlite3_bind_double(stmt->handle, index, value));
+    bound(stmt, sqlite3_bind_double(stmt->handle, place(stmt, index), value));
 }
 
 void mf_bind_text(struct mf_stmt *stmt, int index, struct mf_str value)
 {
-    bound(stmt, sqlite3_bind_text64(stmt->handle, index, value.len > 0 ? value.ptr : "", value.len,
-                                    SQLITE_STATIC, SQLITE_UTF8));
+    bound(stmt, sqlite3_bind_text64(stmt->handle, place(stmt, index), value.len > 0 ? value.ptr : "",
+                                    value.len, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void mf_bind_blob(struct mf_stmt *stmt, int index, struct mf_str value)
 {
-    bound(stmt,
-          sqlite3_bind_blob64(stmt->handle, index, value.len > 0 ? value.ptr : "", value.len, SQLITE_STATIC));
+    bound(stmt, sqlite3_bind_blob64(stmt->handle, place(stmt, index), value.len > 0 ? value.ptr : "",
+                                    value.len, SQLITE_STATIC));
 }
 
 void mf_bind_null(struct mf_stmt *stmt, int index)
 {
-    bound(stmt, sqlite3_bind_null(stmt->handle, index));
+    bound(stmt, sqlite3_bind_null(stmt->handle, place(stmt, index)));
 }
 
 enum mf_code mf_stmt_step(struct mf_stmt *stmt, bool *row, struct mf_error *err)

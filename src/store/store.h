@@ -17,16 +17,17 @@ struct mf_store_config {
     bool unsafe_no_fsync; /* tests only: synchronous=OFF */
 };
 
-/* Creates the file when missing, migrates forward, refuses a schema newer than this binary (MF_FAILED_PRECONDITION,
- * with what to do), and starts the writer and the checkpointer. */
+/* Creates the file when missing, migrates forward, refuses a schema newer than this binary
+ * (MF_FAILED_PRECONDITION, with what to do), and starts the writer and the checkpointer. */
 enum mf_code mf_store_open(const struct mf_store_config *config, struct mf_store **out, struct mf_error *err);
 struct mf_writer *mf_store_writer(struct mf_store *store);
 struct mf_hub *mf_store_hub(struct mf_store *store);
 const struct mf_sys *mf_store_sys(struct mf_store *store);
 
-/* Borrows a reader's connection for the calling thread; give it back soon and on the same thread. Readers are pooled,
- * so this costs a lock and no system call. NULL-safe give. */
-enum mf_code mf_store_reader(struct mf_store *store, struct mf_db **out, struct mf_error *err) MF_CHECK_RESULT;
+/* Borrows a reader's connection for the calling thread; give it back soon and on the same thread. Readers are
+ * pooled, so this costs a lock and no system call. NULL-safe give. */
+enum mf_code mf_store_reader(struct mf_store *store, struct mf_db **out,
+                             struct mf_error *err) MF_CHECK_RESULT;
 void mf_store_reader_done(struct mf_store *store, struct mf_db *db);
 /* Newest committed number of the change sequence. Any thread. */
 int64_t mf_store_seq(struct mf_store *store);
