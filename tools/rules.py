@@ -146,8 +146,10 @@ class Writer:
         self.rules = []
 
     def add(self, name, kind, on="", **members):
+        """A member that is a function is only called when the rule counts."""
         if relaxed(self.where, f"{on.lower()}s.{name}" if on else name):
             return
+        members = {member: value() if callable(value) else value for member, value in members.items()}
         if on:
             members["on"] = f"PB_ON_{on}"
         self.rules.append(initializer(kind, **members))
@@ -161,7 +163,7 @@ class Writer:
         only(raw, {*STRING_LIMITS, PATTERN, URI}, self.where, "StringRules")
         self.limits(raw, STRING_LIMITS, on)
         if PATTERN in raw.values:
-            self.add("pattern", "PB_RULE_PATTERN", on, pattern="&" + self.pattern(raw.text(PATTERN)), **skip)
+            self.add("pattern", "PB_RULE_PATTERN", on, pattern=lambda: "&" + self.pattern(raw.text(PATTERN)), **skip)
         if raw.int(URI):
             self.add("uri", "PB_RULE_URI", on, **skip)
 
