@@ -296,14 +296,14 @@ static bool put_mask_path(struct writer *w, struct mf_str path)
             if (++i == path.len || path.ptr[i] < 'a' || path.ptr[i] > 'z')
                 return false;
             c = (char)(path.ptr[i] - 'a' + 'A');
-        } else if (c >= 'A' && c <= 'Z') {
+        } else if (c == ',' || (c >= 'A' && c <= 'Z')) {
             return false;
         }
         char escaped[2] = {c, 0};
         if (!put_escaped(w, mf_str_make(escaped, 1)))
             return false;
     }
-    return true;
+    return path.len > 0;
 }
 
 static bool put_mask(struct writer *w, const struct pb_path *path, const struct pb_type *type,
@@ -361,8 +361,10 @@ static bool put_any(struct writer *w, const struct pb_path *path, const struct p
         return fail(w, path, "the google.protobuf.Any holds a message of a type that is not known here");
     if (depth >= PB_DEPTH_MAX)
         return fail(w, path, "messages are nested too deeply");
-    if (pb_decode(w->arena, type, bytes, &inner, w->err) != MF_OK)
-        return false;
+    enum mf_code code = pb_decode(w->arena, type, bytes, &inner, w->err);
+    if (code != MF_OK)
+        return code != MF_RESOURCE_EXHAUSTED &&
+               fail(w, path, "what the google.protobuf.Any holds is malformed");
     if (!put(w, "{\"@type\":", 9) || !put_string(w, path, url))
         return false;
     bool good = type->special == PB_PLAIN
