@@ -1,7 +1,5 @@
 #include "rpc/pb_json.h"
 
-#include <stdio.h>
-
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
@@ -73,14 +71,12 @@ const char *pb_json_kind_name(enum pb_json_kind kind)
 
 bool pb_json_fail(struct pb_json_scanner *s, const struct pb_path *path, const char *format, ...)
 {
-    char message[512];
+    struct mf_error own;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(message, sizeof message, format, args);
+    (void)mf_failv(&own, MF_INVALID_ARGUMENT, format, args);
     va_end(args);
-    size_t len = n < 0 ? 0 : (size_t)n < sizeof message ? (size_t)n : sizeof message - 1;
-    len = mf_utf8_cut(mf_str_make(message, len), len);
-    (void)pb_path_fail(s->err, path, "%.*s (at byte %zu)", (int)len, message, (size_t)(s->at - s->start));
+    (void)pb_path_fail(s->err, path, "%s (at byte %zu)", own.message, (size_t)(s->at - s->start));
     return false;
 }
 

@@ -67,17 +67,12 @@ static bool put_escape(struct writer *w, char c)
     static const char hex[] = "0123456789abcdef";
     static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     unsigned char byte = (unsigned char)c;
-    char text[6] = {'\\', c};
-    size_t len = 2;
-    if (byte < sizeof letters && letters[byte] != 0) {
-        text[1] = letters[byte];
-    } else if (byte < 0x20) {
-        memcpy(text, "\\u00", 4);
-        text[4] = hex[byte >> 4];
-        text[5] = hex[byte & 15];
-        len = 6;
-    }
-    return put(w, text, len);
+    if (byte >= 0x20)
+        return put_char(w, '\\') && put_char(w, c);
+    if (byte < sizeof letters && letters[byte] != 0)
+        return put_char(w, '\\') && put_char(w, letters[byte]);
+    const char text[] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
+    return put(w, text, sizeof text);
 }
 
 /* A JSON string without its quotes. */

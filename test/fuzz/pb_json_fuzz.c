@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     void *msg;
     if (!arena)
         return 0;
-    const struct pb_type *type = types[(data[0] & ~FROM_WIRE) % (sizeof types / sizeof *types)];
+    const struct pb_type *type = types[(data[0] & 0x7Fu) % (sizeof types / sizeof *types)];
     bool from_wire = data[0] & FROM_WIRE;
     struct mf_str rest = mf_str_make(data + 1, size - 1);
     const struct pb_json_options lenient = {.ignore_unknown = size % 2 == 0};
