@@ -18,18 +18,19 @@ struct mf_exchange;
 struct mf_loop;
 
 struct mf_header {
-    struct mf_str name; /* lower case in requests; written as given (HTTP/2: must be lower case) in responses */
+    struct mf_str
+        name; /* lower case in requests; written as given (HTTP/2: must be lower case) in responses */
     struct mf_str value;
 };
 
 /* Valid until on_close. */
 struct mf_http_request {
     struct mf_str method;
-    struct mf_str target; /* as on the wire: path, and "?query" when there is one */
-    struct mf_str path;   /* still percent-encoded */
-    struct mf_str query;  /* without "?", empty when there is none */
-    struct mf_str authority; /* Host or :authority */
-    struct mf_str peer;      /* "127.0.0.1:4711" */
+    struct mf_str target;            /* as on the wire: path, and "?query" when there is one */
+    struct mf_str path;              /* still percent-encoded */
+    struct mf_str query;             /* without "?", empty when there is none */
+    struct mf_str authority;         /* Host or :authority */
+    struct mf_str peer;              /* "127.0.0.1:4711" */
     const struct mf_header *headers; /* in order of arrival, names in lower case, no pseudo-headers */
     size_t header_count;
     int version; /* 1 for HTTP/1.0 and 1.1, 2 for HTTP/2 */
@@ -58,6 +59,9 @@ struct mf_loop *mf_exchange_loop(const struct mf_exchange *exchange);
 
 void mf_exchange_pause(struct mf_exchange *exchange);
 void mf_exchange_resume(struct mf_exchange *exchange);
+/* The peer may let the request body rest for as long as it likes, as streams do: mf_net_limits.body_ms does
+ * not apply. */
+void mf_exchange_allow_idle(struct mf_exchange *exchange);
 
 /* Sends the status line and header section (copied). With end the response has no body.
  * A content-length among the headers is honoured; without one HTTP/1.1 uses chunked framing. */
@@ -65,8 +69,8 @@ enum mf_code mf_exchange_respond(struct mf_exchange *exchange, int status, const
                                  size_t count, bool end) MF_CHECK_RESULT;
 /* Queues body bytes (copied). Never blocks; look at mf_exchange_queued(). */
 enum mf_code mf_exchange_write(struct mf_exchange *exchange, struct mf_str bytes) MF_CHECK_RESULT;
-/* Ends the response, with trailers when count > 0 (HTTP/1.1: only when chunked). An unread rest of the request
- * body is discarded within limits, or the connection is closed after the response. */
+/* Ends the response, with trailers when count > 0 (HTTP/1.1: only when chunked). An unread rest of the
+ * request body is discarded within limits, or the connection is closed after the response. */
 enum mf_code mf_exchange_finish(struct mf_exchange *exchange, const struct mf_header *trailers,
                                 size_t count) MF_CHECK_RESULT;
 /* Status, headers, body and end in one step, with content-length. */

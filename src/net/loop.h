@@ -31,11 +31,13 @@ void mf_loop_post(struct mf_loop *loop, struct mf_work *work);
 /* The caller is on the loop's thread. */
 _Bool mf_loop_is_current(const struct mf_loop *loop);
 struct uv_loop_s *mf_loop_uv(struct mf_loop *loop);
-/* Counts the turns of the loop; readyz looks whether it moves. Any thread. A heartbeat timer turns it every second. */
+/* Counts the turns of the loop; readyz looks whether it moves. Any thread. A heartbeat timer turns it every
+ * second. */
 uint64_t mf_loop_turns(const struct mf_loop *loop);
 
 /* Timers; loop thread only. fn runs once after ms milliseconds, or every ms when repeat. */
-struct mf_timer *mf_timer_start(struct mf_loop *loop, uint64_t ms, _Bool repeat, void (*fn)(void *ctx), void *ctx);
+struct mf_timer *mf_timer_start(struct mf_loop *loop, uint64_t ms, _Bool repeat, void (*fn)(void *ctx),
+                                void *ctx);
 void mf_timer_stop(struct mf_timer *timer); /* NULL is fine; not needed after a one-shot has fired */
 
 #endif

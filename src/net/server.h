@@ -11,15 +11,15 @@ struct mf_server;
 
 /* Every limit has a default that fits a small machine; 0 in a field means that default. */
 struct mf_net_limits {
-    size_t header_bytes;      /* header section; 64 KiB; beyond: 431 or stream error */
-    size_t body_bytes;        /* whole request body; 256 MiB; beyond: 413 */
-    uint32_t streams;         /* concurrent HTTP/2 streams of a connection; 1000 */
-    uint32_t connections;     /* 16384; beyond: accepted and closed at once with 503 on HTTP/1.1 */
-    uint32_t idle_ms;         /* connection without an exchange; 120 s */
-    uint32_t header_ms;       /* from the first byte of a request to the end of its headers; 30 s */
-    uint32_t body_ms;         /* without progress of a request body that somebody reads; 60 s */
-    uint32_t send_ms;         /* without progress of queued output; 120 s */
-    size_t send_high_water;   /* per exchange; 256 KiB; the low one is half of it */
+    size_t header_bytes;    /* header section; 64 KiB; beyond: 431 or stream error */
+    size_t body_bytes;      /* whole request body; 256 MiB; beyond: 413 */
+    uint32_t streams;       /* concurrent HTTP/2 streams of a connection; 1000 */
+    uint32_t connections;   /* 16384; beyond: accepted and closed at once with 503 on HTTP/1.1 */
+    uint32_t idle_ms;       /* connection without an exchange; 120 s */
+    uint32_t header_ms;     /* from the first byte of a request to the end of its headers; 30 s */
+    uint32_t body_ms;       /* without progress of a request body that somebody reads; 60 s */
+    uint32_t send_ms;       /* without progress of queued output; 120 s */
+    size_t send_high_water; /* per exchange; 256 KiB; the low one is half of it */
 };
 
 struct mf_net_config {
@@ -45,8 +45,8 @@ uint16_t mf_server_port(const struct mf_server *server);
 int mf_server_loop_count(const struct mf_server *server);
 struct mf_loop *mf_server_loop(struct mf_server *server, int index);
 void mf_server_stats(const struct mf_server *server, struct mf_net_stats *out); /* any thread */
-/* Graceful: stops accepting, tells HTTP/2 peers (GOAWAY), lets running exchanges finish for at most grace_ms, then
- * closes the rest and joins the threads. Any thread but an I/O thread. */
+/* Graceful: stops accepting, tells HTTP/2 peers (GOAWAY), lets running exchanges finish for at most grace_ms,
+ * then closes the rest and joins the threads. Any thread but an I/O thread. */
 void mf_server_stop(struct mf_server *server, uint32_t grace_ms);
 void mf_server_free(struct mf_server *server);
 
