@@ -223,7 +223,8 @@ static void strand_message(struct mf_call *call, const struct mf_call_ops *ops, 
     mf_buf_free(&bytes);
     pthread_mutex_lock(&call->lock);
     /* A client that sends but does not read is not read from either. */
-    call->input_waits = !call->over && call->out.len + call->in_flight > call->rpc->config.send_high_water;
+    bool full = call->out.len + call->in_flight > call->rpc->config.send_high_water;
+    call->input_waits = !call->over && (full || call->input_held);
     if (!call->input_waits)
         post_locked(call, MF_IO_MORE);
     pthread_mutex_unlock(&call->lock);
@@ -362,6 +363,26 @@ void mf_call_wake(struct mf_call *call)
     pthread_mutex_unlock(&call->lock);
     if (hand_over)
         submit(call);
+}
+
+void mf_call_hold(struct mf_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    call->input_held = true;
+    pthread_mutex_unlock(&call->lock);
+}
+
+void mf_call_release(struct mf_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    bool full = call->out.len + call->in_flight > call->rpc->config.send_high_water;
+    bool read = call->input_held && call->input_waits && !full && !call->over;
+    call->input_held = false;
+    if (read) {
+        call->input_waits = false;
+        post_locked(call, MF_IO_MORE);
+    }
+    pthread_mutex_unlock(&call->lock);
 }
 
 void mf_call_heartbeat(struct mf_call *call, uint32_t ms)

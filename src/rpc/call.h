@@ -75,6 +75,12 @@ void mf_call_wake(struct mf_call *call);
  * news, so that the stream can show that it lives. Any thread. */
 void mf_call_heartbeat(struct mf_call *call, uint32_t ms);
 
+/* Client and bidi streams: after mf_call_hold no further message is read from the network until
+ * mf_call_release, so that a client which sends faster than its messages can be handled is slowed down. hold:
+ * inside on_message; release: any thread, and without a hold it does nothing. */
+void mf_call_hold(struct mf_call *call);
+void mf_call_release(struct mf_call *call);
+
 /* Whoever keeps a call beyond the handler (a command, a subscription) holds a reference. */
 struct mf_call *mf_call_ref(struct mf_call *call);
 void mf_call_unref(struct mf_call *call);

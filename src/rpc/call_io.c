@@ -242,7 +242,7 @@ static void look_at_room(struct mf_call *call)
     call->in_flight = queued;
     bool room = call->out.len + queued <= call->rpc->config.send_high_water / 2;
     bool ready = call->blocked && room;
-    bool read = call->input_waits && room;
+    bool read = call->input_waits && room && !call->input_held;
     if (ready)
         call->blocked = false;
     if (read)

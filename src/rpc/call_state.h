@@ -115,6 +115,7 @@ struct mf_call {
     bool over;      /* the outcome is fixed; whatever is sent later is dropped */
     bool closed;    /* the exchange is gone */
     bool head_wanted;
+    bool input_held;  /* by mf_call_hold */
     bool input_waits; /* the next message of the client's stream waits for room for our answers */
     bool blocked;     /* somebody was told to wait for on_ready */
     bool active;      /* something moved since the idle timer looked last */
