@@ -1,6 +1,7 @@
 /*
- * Executors carry out the actions that the store has recorded. An executor follows the hub (MF_TOPIC_WORK) and the open
- * rows of the action table, and reports through action/machine.h; it holds no state that a restart cannot rebuild.
+ * Executors carry out the actions that the store has recorded. An executor follows the hub (MF_TOPIC_WORK)
+ * and the open rows of the action table, and reports through action/machine.h; it holds no state that a
+ * restart cannot rebuild.
  */
 #ifndef MF_EXEC_EXEC_H
 #define MF_EXEC_EXEC_H
@@ -14,26 +15,25 @@ struct mf_exec_config {
     const struct mf_sys *sys;
     struct mf_store *store;
     struct mf_objects *objects;
-    const char *data_dir;   /* work/ and logs/ live below it */
+    const char *data_dir;   /* must exist; work/ and logs/ live below it */
     const char *self_path;  /* this binary, for the shim */
     const char *python;     /* interpreter given by the user, or NULL: find one (spec execution.md 5.4) */
     struct mf_str endpoint; /* host:port the tasks call back */
     bool endpoint_tls;
     struct mf_str s3_endpoint, s3_access_key, s3_secret_key;
-    double cpus;            /* 0: all of the machine */
-    int64_t memory_bytes;   /* 0: 80 % of the machine */
-    uint32_t grace_ms;      /* between SIGTERM and SIGKILL; 0: 10 s */
-    int64_t log_max_bytes;  /* per attempt; 0: 100 MiB */
+    double cpus;           /* 0: all of the machine */
+    int64_t memory_bytes;  /* 0: 80 % of the machine */
+    uint32_t grace_ms;     /* between SIGTERM and SIGKILL; 0: 10 s */
+    int64_t log_max_bytes; /* per attempt; 0: 100 MiB */
 };
 
-/* Finds the Python environment and reports clearly when there is none (MF_FAILED_PRECONDITION); starts the loop,
- * re-adopts or writes off what ran before. */
+/* Finds the Python environment, and reports clearly when the one that was named is not there or has no flyte
+ * package (MF_FAILED_PRECONDITION); when none was named and none is found, a warning says so and Python tasks
+ * fail with that explanation. Starts the loop, re-adopts or writes off what ran before. */
 enum mf_code mf_exec_start(const struct mf_exec_config *config, struct mf_exec **out, struct mf_error *err);
 uint64_t mf_exec_turns(const struct mf_exec *exec); /* for readyz; rises at least once a second */
 /* Stops admitting. Running tasks stay alive under their shims and are adopted at the next start. */
 void mf_exec_stop(struct mf_exec *exec);
 void mf_exec_free(struct mf_exec *exec);
-
-/* The log of an attempt, for TailLogs. Lines are read from the attempt's files; see exec/log.h. */
 
 #endif
