@@ -409,14 +409,20 @@ enum mf_code mf_action_record_event(struct mf_tx *tx, const struct pb_workflow_A
                                     struct mf_error *err)
 {
     const struct pb_common_RunIdentifier *run = event->id ? event->id->run : NULL;
+    struct pb_workflow_ActionEvent first;
     struct mf_action_row row;
     int64_t run_id = 0;
     bool inserted = false;
     bool applied = false;
     if (!run || event->id->name.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "event.id: name and run are required");
-    if (event->attempt == 0 || event->attempt > MF_ATTEMPT_MAX)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "event.attempt: must be between 1 and %d", MF_ATTEMPT_MAX);
+    if (event->attempt > MF_ATTEMPT_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "event.attempt: must be at most %d", MF_ATTEMPT_MAX);
+    if (event->attempt == 0) { /* of a sender that does not count */
+        first = *event;
+        first.attempt = 1;
+        event = &first;
+    }
     enum mf_code code = mf_run_id(mf_tx_db(tx), run->project, run->domain, run->name, &run_id, err);
     if (code == MF_OK)
         code = keep_event(tx, run_id, event, &inserted, err);
