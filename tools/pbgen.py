@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Writes C structs and tables (src/rpc/pb.h, src/rpc/pb_table.h) for the messages of a descriptor set.
 
-    pbgen.py (--idl DIR | --set FILE.binpb) --out DIR     write everything into DIR
-    pbgen.py (--idl DIR | --set FILE.binpb) --list        print the names of the files that end up directly in DIR
+    pbgen.py [--idl DIR] [--set FILE.binpb] --out DIR     write everything into DIR
+    pbgen.py [--idl DIR] [--set FILE.binpb] --list        print the names of the files that end up directly in DIR
 
---idl takes the unpacked wheels of deps/fetch.sh, --set a FileDescriptorSet as "protoc --include_imports -o" writes it.
+--idl takes the unpacked wheels of deps/fetch.sh, --set a FileDescriptorSet as "protoc --include_imports -o" writes it. With
+both, files that both have are taken from --idl: a program that links the product's library beside its own messages must
+agree with it about every message they share.
 
 In DIR: gen/<path>.pb.h for every .proto that has something to say, <path with "_" for "/">.pb.c beside it, pb_types.c (all
 types), pb_files.c (the descriptors themselves), and pb_stamp.h, which every generated header includes: build systems that
 cannot name files in subdirectories as outputs depend on that one.
 
-Rules of buf.validate come from tools/rules.py, when it is there:
+Rules of buf.validate come from tools/rules.py:
 
     field_rules(field: bytes, context) -> list[str]     initializers "{...}" of struct pb_rule; field is a FieldDescriptorProto
     message_rules(message: bytes, context) -> list[str] the same for a DescriptorProto
@@ -24,15 +26,9 @@ import hashlib
 from pathlib import Path
 
 import descriptor_set
+import rules
 from pbmodel import SPECIAL, Message, Schema, c_name
 from wire import Raw
-
-try:
-    import rules as rule_writer
-except ModuleNotFoundError:
-    rule_writer = None
-if rule_writer and not hasattr(rule_writer, "finish"):
-    rule_writer = None
 
 NO_SIDE_EFFECTS = 1
 MAX_ONEOFS = 255
@@ -313,15 +309,13 @@ def ask_rules(schema, whole):
     for file in schema.files:
         lines = statics[file.name] = []
         for message in file.messages:
-            if not rule_writer:
-                continue
-            message.rules = rule_writer.message_rules(message.raw.data, Context(lines, message))
+            message.rules = rules.message_rules(message.raw.data, Context(lines, message))
             for oneof in message.oneofs:
-                oneof.required = rule_writer.oneof_required(oneof.raw.data, Context(lines, message))
+                oneof.required = rules.oneof_required(oneof.raw.data, Context(lines, message))
             for field in message.fields:
-                field.rules = rule_writer.field_rules(field.raw.data, Context(lines, message, field))
-    if rule_writer and whole:
-        rule_writer.finish()
+                field.rules = rules.field_rules(field.raw.data, Context(lines, message, field))
+    if whole:
+        rules.finish()
     mark_validated(schema)
     return statics
 
@@ -368,14 +362,17 @@ def write_all(schema, out, whole):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--idl", type=Path)
-    source.add_argument("--set", type=Path)
+    parser.add_argument("--idl", type=Path)
+    parser.add_argument("--set", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path)
     what.add_argument("--list", action="store_true")
     args = parser.parse_args()
-    files = descriptor_set.product_set(args.idl) if args.idl else descriptor_set.from_set(args.set)
+    files = descriptor_set.product_set(args.idl) if args.idl else {}
+    if args.set:
+        files = {**descriptor_set.from_set(args.set), **files}
+    if not files:
+        parser.error("give --idl or --set")
     schema = Schema(files)
     names = outputs(schema)
     if len(set(names)) != len(names):
