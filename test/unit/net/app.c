@@ -289,7 +289,7 @@ int client_connect(uint16_t port)
     struct timeval timeout = {.tv_sec = WAIT_SECONDS};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(TEMP_FAILURE_RETRY(connect(fd, (struct sockaddr *)&address, sizeof address)), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), 0);
     return fd;
@@ -299,7 +299,7 @@ bool client_try_send(int fd, const void *bytes, size_t len)
 {
     const char *at = bytes;
     while (len > 0) {
-        ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+        ssize_t n = TEMP_FAILURE_RETRY(send(fd, at, len, MSG_NOSIGNAL));
         if (n <= 0)
             return false;
         at += n;
@@ -337,7 +337,7 @@ void client_expect(int fd, struct mf_buf *got, const char *text)
     while (!client_contains(got, text)) {
         char *to = mf_buf_reserve(got, PIECE);
         assert_non_null(to);
-        ssize_t n = recv(fd, to, PIECE, 0);
+        ssize_t n = TEMP_FAILURE_RETRY(recv(fd, to, PIECE, 0));
         if (n <= 0)
             fail_msg("expected \"%s\", got only \"%.*s\"", text, MF_FMT(mf_buf_str(got)));
         mf_buf_commit(got, (size_t)n);
@@ -349,7 +349,7 @@ void client_read_all(int fd, struct mf_buf *got)
     for (;;) {
         char *to = mf_buf_reserve(got, PIECE);
         assert_non_null(to);
-        ssize_t n = recv(fd, to, PIECE, 0);
+        ssize_t n = TEMP_FAILURE_RETRY(recv(fd, to, PIECE, 0));
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             fail_msg("the connection stays open; got \"%.*s\"", MF_FMT(mf_buf_str(got)));
         if (n <= 0)
