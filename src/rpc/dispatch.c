@@ -253,6 +253,8 @@ static void call_begin(struct mf_call *call, const struct mf_connect_get *get, e
     if (code != MF_OK) {
         mf_call_fail_error(call, err);
     } else if (mf_call_streams_in(call)) {
+        /* stream_idle_ms watches over streams; a message may be long in coming. */
+        mf_exchange_allow_idle(call->exchange);
         mf_call_begin(call);
     }
 }

@@ -268,6 +268,11 @@ void mf_exchange_resume(struct mf_exchange *exchange)
     exchange->paused = false;
 }
 
+void mf_exchange_allow_idle(struct mf_exchange *exchange)
+{
+    (void)exchange;
+}
+
 enum mf_code mf_exchange_respond(struct mf_exchange *exchange, int status, const struct mf_header *headers,
                                  size_t count, bool end)
 {
