@@ -96,16 +96,27 @@ static void add_query(struct mf_arena *arena, struct mf_str query, info_t *info)
     }
 }
 
+/* The values of a header that came more than once are told together. */
+static void add_request_header(struct mf_arena *arena, info_t *info, const struct mf_header *header)
+{
+    for (uint32_t i = 0; i < info->request_headers.count; i++) {
+        header_t *known = info->request_headers.items[i];
+        if (mf_str_eq(known->name, header->name)) {
+            check(PB_PUSH(arena, known->value, header->value), "memory");
+            return;
+        }
+    }
+    check(PB_PUSH(arena, info->request_headers, header_of(arena, header->name, header->value)), "memory");
+}
+
 static info_t *info_of(struct mf_call *call)
 {
     struct mf_arena *arena = mf_call_arena(call);
     const struct mf_http_request *http = mf_call_http(call);
     info_t *info = pb_new(arena, &CONF(ConformancePayload_RequestInfo_type));
     check(info != NULL, "memory");
-    for (size_t i = 0; i < http->header_count; i++) {
-        header_t *header = header_of(arena, http->headers[i].name, http->headers[i].value);
-        check(PB_PUSH(arena, info->request_headers, header), "memory");
-    }
+    for (size_t i = 0; i < http->header_count; i++)
+        add_request_header(arena, info, &http->headers[i]);
     add_timeout(call, info);
     if (mf_str_eq_c(http->method, "GET"))
         add_query(arena, http->query, info);
