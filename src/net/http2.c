@@ -178,7 +178,7 @@ static void look_at_expect(struct mf_h2 *h2, struct mf_exchange *exchange)
 static void body_ended(struct mf_exchange *exchange)
 {
     exchange->ended = true;
-    if (!exchange->paused)
+    if (!exchange->paused && exchange->in.len == 0)
         mf_exchange_end(exchange);
 }
 
@@ -239,7 +239,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     exchange->body_bytes += len;
     if (exchange->body_bytes > h2->conn->io->limits.body_bytes && !exchange->gone && !exchange->finished)
         mf_exchange_refuse(exchange, 413, MF_STR("the request's body is larger than this server takes\n"));
-    if (exchange->paused)
+    /* What was held is delivered at the end of the turn, and nothing may overtake it. */
+    if (exchange->paused || exchange->in.len > 0)
         hold(h2, exchange, mf_str_make(bytes, len));
     else
         deliver(h2, exchange, mf_str_make(bytes, len), len);
