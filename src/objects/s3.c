@@ -52,7 +52,7 @@ void mf_s3_fail(struct mf_s3 *s, enum mf_s3_fault fault, const char *message)
         return;
     s->fault = fault;
     if (message)
-        snprintf(s->message, sizeof s->message, "%s", message);
+        snprintf(s->message, sizeof s->message, "%.*s", (int)sizeof s->message - 1, message);
 }
 
 void mf_s3_fail_error(struct mf_s3 *s, const struct mf_error *err)

@@ -178,7 +178,7 @@ enum mf_code mf_sigv4_sign(struct mf_arena *arena, struct mf_str secret,
 {
     char hash[65];
     unsigned char mac[32];
-    struct mf_str headers;
+    struct mf_str headers = MF_STR_EMPTY;
     enum mf_code code = canonical_headers(arena, request, scope->signed_headers, &headers, err);
     if (code != MF_OK)
         return code;
