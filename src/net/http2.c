@@ -299,7 +299,7 @@ static size_t waiting(const struct mf_exchange *exchange)
 
 static bool submit_trailers(nghttp2_session *session, struct mf_exchange *exchange)
 {
-    nghttp2_nv stack[HEADERS_ON_STACK];
+    nghttp2_nv stack[HEADERS_ON_STACK] = {{.name = NULL}};
     nghttp2_nv *nv = stack;
     size_t count = exchange->trailer_count;
     if (count > HEADERS_ON_STACK && !(nv = calloc(count, sizeof *nv)))
