@@ -129,7 +129,7 @@ struct mf_exchange {
     bool finished; /* the application has said everything */
     bool paused;
     bool gone;       /* reset, or on_close called: nobody is to be told anything */
-    bool above;      /* the output went above the high-water mark */
+    bool above;      /* the output is above the low-water mark */
     bool has_length; /* the response declares its length */
     bool add_length; /* length_left is to be declared */
     bool bodyless;   /* HEAD, 204, 304 */
@@ -218,7 +218,7 @@ void mf_exchange_detach(struct mf_exchange *exchange);
 void mf_exchange_close(struct mf_exchange *exchange);
 /* Answers in the application's place, which is told that the exchange is over. */
 void mf_exchange_refuse(struct mf_exchange *exchange, int status, struct mf_str text);
-/* Notes that output was queued, or that it has gone; calls on_drain. */
+/* Output has gone; calls on_drain when there is room again. */
 void mf_exchange_look_at_room(struct mf_exchange *exchange);
 
 /* tls.c */

@@ -116,17 +116,18 @@ void mf_exchange_refuse(struct mf_exchange *exchange, int status, struct mf_str 
         exchange->conn->protocol->reset(exchange);
 }
 
+static size_t low_water(const struct mf_exchange *exchange)
+{
+    return exchange->conn->io->limits.send_high_water / 2;
+}
+
 void mf_exchange_look_at_room(struct mf_exchange *exchange)
 {
-    size_t high = exchange->conn->io->limits.send_high_water;
-    size_t queued = mf_exchange_queued(exchange);
-    if (queued >= high) {
-        exchange->above = true;
-    } else if (exchange->above && queued <= high / 2) {
-        exchange->above = false;
-        if (!exchange->gone && exchange->ops && exchange->ops->on_drain)
-            exchange->ops->on_drain(exchange->ctx, exchange);
-    }
+    if (!exchange->above || mf_exchange_queued(exchange) > low_water(exchange))
+        return;
+    exchange->above = false;
+    if (!exchange->gone && exchange->ops && exchange->ops->on_drain)
+        exchange->ops->on_drain(exchange->ctx, exchange);
 }
 
 /* ---- for the application ---- */
@@ -254,7 +255,7 @@ enum mf_code mf_exchange_write(struct mf_exchange *exchange, struct mf_str bytes
     if (queued == 0)
         exchange->progress_ms = mf_io_now(exchange->conn->io);
     enum mf_code code = exchange->conn->protocol->write(exchange, bytes);
-    if (code == MF_OK && queued + bytes.len >= exchange->conn->io->limits.send_high_water)
+    if (code == MF_OK && queued + bytes.len > low_water(exchange))
         exchange->above = true;
     return code;
 }

@@ -43,7 +43,8 @@ struct mf_exchange_ops {
      * on return, unless the exchange is paused; then no further pieces come until it is resumed. */
     void (*on_body)(void *ctx, struct mf_exchange *exchange, struct mf_str bytes);
     void (*on_end)(void *ctx, struct mf_exchange *exchange); /* the request is complete */
-    /* What was queued for sending fell below the low-water mark after it had been above the high one. */
+    /* What was queued for sending fell below the low-water mark after it had been above it, so that whoever
+     * stopped anywhere in between is told, too. */
     void (*on_drain)(void *ctx, struct mf_exchange *exchange);
     void (*on_close)(void *ctx, struct mf_exchange *exchange);
 };
