@@ -1,6 +1,6 @@
 /*
- * DataProxyService: where clients put code and inputs, read inputs, outputs, reports and code, and follow logs; and
- * RunLogsService, the older way to the same logs.
+ * DataProxyService: where clients put code and inputs, read inputs, outputs, reports and code, and follow
+ * logs; and RunLogsService, the older way to the same logs.
  */
 #ifndef MF_DATA_DATA_H
 #define MF_DATA_DATA_H

@@ -136,6 +136,11 @@ size_t mf_objects_inline_max(const struct mf_objects *objects)
     return objects->inline_max;
 }
 
+size_t mf_objects_max(const struct mf_objects *objects)
+{
+    return objects->object_max;
+}
+
 /* ---- reading ---- */
 
 static enum mf_code get_row(struct mf_objects *objects, struct mf_arena *arena, struct mf_str name,

@@ -51,6 +51,7 @@ enum mf_code mf_object_put_tx(struct mf_objects *objects, struct mf_tx *tx, stru
                               struct mf_str bytes, struct mf_str content_type,
                               struct mf_error *err) MF_CHECK_RESULT;
 size_t mf_objects_inline_max(const struct mf_objects *objects);
+size_t mf_objects_max(const struct mf_objects *objects); /* bytes of the largest object */
 
 /* A signed URL (AWS signature version 4, query form) for one GET or PUT on the S3 endpoint. content_md5
  * (base64) may be empty; then any body is accepted. content_length < 0: any. */

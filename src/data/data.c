@@ -1,0 +1,83 @@
+#include "data/service.h"
+
+#include "base/time.h"
+#include "gen/flyteidl2/workflow/run_logs_service.pb.h"
+
+#include <stdlib.h>
+
+enum mf_code mf_data_serve(const struct mf_data_config *config, struct mf_rpc *rpc, struct mf_data **out,
+                           struct mf_error *err)
+{
+    const struct {
+        const struct pb_service *service;
+        size_t method;
+        mf_handler handler;
+    } methods[] = {
+        {&pb_dataproxy_DataProxyService_service, pb_dataproxy_DataProxyService_CreateUploadLocation,
+         mf_data_on_upload_location},
+        {&pb_dataproxy_DataProxyService_service, pb_dataproxy_DataProxyService_UploadInputs,
+         mf_data_on_upload_inputs},
+        {&pb_dataproxy_DataProxyService_service, pb_dataproxy_DataProxyService_CreateDownloadLink,
+         mf_data_on_download_link},
+        {&pb_dataproxy_DataProxyService_service, pb_dataproxy_DataProxyService_GetActionData,
+         mf_data_on_action_data},
+        {&pb_dataproxy_DataProxyService_service, pb_dataproxy_DataProxyService_TailLogs,
+         mf_data_on_tail_logs},
+        {&pb_workflow_RunLogsService_service, pb_workflow_RunLogsService_TailLogs, mf_data_on_run_logs},
+    };
+    struct mf_data *data = calloc(1, sizeof *data);
+    if (!data)
+        return mf_fail_memory(err);
+    data->config = *config;
+    enum mf_code code = MF_OK;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0] && code == MF_OK; i++)
+        code = mf_rpc_handle(rpc, methods[i].service, methods[i].method, methods[i].handler, data, err);
+    if (code == MF_OK)
+        *out = data;
+    else
+        free(data);
+    return code;
+}
+
+void mf_data_free(struct mf_data *data)
+{
+    free(data);
+}
+
+enum mf_code mf_data_action(struct mf_data *data, struct mf_arena *arena,
+                            const struct pb_common_ActionIdentifier *id, struct mf_action_row *row,
+                            struct mf_error *err)
+{
+    struct mf_db *db = NULL;
+    int64_t run_id = 0;
+    if (!id || !id->run || id->run->name.len == 0 || id->name.len == 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "action_id is required, with its run and name");
+    enum mf_code code = mf_store_reader(data->config.store, &db, err);
+    if (code == MF_OK)
+        code = mf_run_id(db, id->run->project, id->run->domain, id->run->name, &run_id, err);
+    if (code == MF_OK)
+        code = mf_action_get(db, arena, run_id, id->name, row, err);
+    mf_store_reader_done(data->config.store, db);
+    return code;
+}
+
+enum mf_code mf_data_expires(const struct pb_google_protobuf_Duration *asked, int64_t *seconds,
+                             struct mf_error *err)
+{
+    *seconds = asked ? asked->seconds : MF_DATA_EXPIRES_MAX;
+    if (*seconds > MF_DATA_EXPIRES_MAX || (asked && *seconds == MF_DATA_EXPIRES_MAX && asked->nanos > 0))
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "expires_in (%llds) exceeds maximum allowed duration of 1h0m0s", (long long)*seconds);
+    if (*seconds < 1)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "expires_in must be at least one second");
+    return MF_OK;
+}
+
+struct pb_google_protobuf_Timestamp mf_data_expiry(const struct mf_data *data, int64_t seconds)
+{
+    int64_t now = mf_wall_ns(data->config.sys);
+    return (struct pb_google_protobuf_Timestamp){
+        .seconds = now / MF_SECOND_NS + seconds,
+        .nanos = (int32_t)(now % MF_SECOND_NS),
+    };
+}
