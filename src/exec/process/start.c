@@ -273,8 +273,9 @@ static void give_up(struct start *start, const char *why)
     struct mf_task *task = start->step.task;
     struct mf_exec *exec = start->step.exec;
     take_back(start);
-    mf_log(MF_LOG_WARN, "exec", "cannot start %s of run %lld, will try again: %s", task->name,
-           (long long)task->run->id, why);
+    if (!exec->stopping)
+        mf_log(MF_LOG_WARN, "exec", "cannot start %s of run %lld, will try again: %s", task->name,
+               (long long)task->run->id, why);
     mf_task_stage(task, MF_STAGE_NONE);
     task->retry = start_again;
     task->retry_at = mf_wall_ns(exec->config.sys) + MF_EXEC_RETRY_MS * INT64_C(1000000);

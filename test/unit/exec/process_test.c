@@ -2,14 +2,17 @@
  */
 #include "world.h"
 
+#include "base/list.h"
 #include "exec/process/launch.h"
 #include "exec/process/shim.h"
 #include "gen/flyteidl2/core/catalog.pb.h"
 #include "gen/flyteidl2/core/execution.pb.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- how an attempt ends ---- */
@@ -39,7 +42,8 @@ static void succeeds_with_log_and_leaves_nothing(void **state)
     static const char *const wanted[] = {
         "RUN_NAME=r1000\n",    "ACTION_NAME=a0\n",   "_U_RUN_BASE=s3://bucket/r1000\n",
         "_U_USE_ACTIONS=1\n",  "_U_INSECURE=true\n", "FLYTE_ATTEMPT_NUMBER=0\n",
-        "_U_ORG_NAME=local\n", "_F_PN=r1000-a0-0\n", "FLYTE_AWS_ACCESS_KEY_ID=key\n"};
+        "_U_ORG_NAME=local\n", "_F_PN=r1000-a0-0\n", "FLYTE_AWS_ACCESS_KEY_ID=key\n",
+        "OF_TASK=task\n",      "OF_BOTH=run\n"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         assert_true(mf_str_find(env, mf_str_from_c(wanted[i])) != SIZE_MAX);
     assert_true(mf_str_find(env, MF_STR("LD_LIBRARY")) == SIZE_MAX);
@@ -154,6 +158,73 @@ static void what_cannot_run_fails_and_says_why(void **state)
         assert_true(world_error_message(w, &row).len > 20);
     }
     assert_int_equal(world_process_count(w), 0);
+}
+
+static void too_much_memory_is_ended(void **state)
+{
+    struct world *w = *state;
+    world_start(w);
+    int64_t run =
+        world_add(w, "a0",
+                  &(struct world_task){.script = "a=$(head -c 200000000 /dev/zero | tr '\\0' x); sleep 300",
+                                       .memory_limit = "64Mi"});
+    struct mf_action_row row = world_wait_phase(w, run, "a0", MF_PHASE_FAILED);
+    world_assert_error(w, &row, "OOMKilled");
+}
+
+static void newest_checkpoint_is_handed_on(void **state)
+{
+    struct world *w = *state;
+    int64_t run = WORLD_RUN;
+    put(w, world_uri(w, run, "/a0/1/_flytecheckpoints/state"), MF_STR("x"));
+    world_start(w);
+    world_add(w, "a0",
+              &(struct world_task){.script = "echo {{.prevCheckpointPrefix}}; [ $FLYTE_ATTEMPT_NUMBER = 2 ]",
+                                   .retries = 2});
+    world_wait_phase(w, run, "a0", MF_PHASE_SUCCEEDED);
+    assert_str(world_log(w, run, "a0", 1), "\n"); /* two quotes, which the shell has taken */
+    assert_str(world_log(w, run, "a0", 2), "s3://bucket/r1000/a0/1/_flytecheckpoints\n");
+    assert_str(world_log(w, run, "a0", 3), "s3://bucket/r1000/a0/1/_flytecheckpoints\n");
+}
+
+struct follower {
+    struct mf_subscription subscription;
+    _Atomic int wakes;
+};
+
+static void on_log(struct mf_subscription *subscription)
+{
+    atomic_fetch_add(&MF_CONTAINER(subscription, struct follower, subscription)->wakes, 1);
+}
+
+static void followers_of_a_log_are_told(void **state)
+{
+    struct world *w = *state;
+    struct follower follower = {.wakes = 0};
+    world_start(w);
+    mf_hub_subscribe(w->hub, &follower.subscription,
+                     (struct mf_topic){.kind = MF_TOPIC_LOG,
+                                       .run_id = WORLD_RUN,
+                                       .hash = mf_topic_hash2(MF_STR("a0"), MF_STR("1"))},
+                     on_log);
+    int64_t run = world_add(
+        w, "a0",
+        &(struct world_task){.script = "touch @/on; while [ ! -e @/go ]; do sleep 0.02; done; echo line; "
+                                       "while [ ! -e @/end ]; do sleep 0.02; done"});
+    world_wait_phase(w, run, "a0", MF_PHASE_RUNNING);
+    world_wait_file(w, "on");
+    int64_t until = mf_mono_ns(mf_sys_real()) + WORLD_WAIT_S * INT64_C(1000000000);
+    while (atomic_load(&follower.wakes) == 0 && mf_mono_ns(mf_sys_real()) < until)
+        usleep(1000);
+    int before = atomic_load(&follower.wakes); /* the log is there */
+    assert_true(before > 0);
+    world_make_file(w, "go");
+    while (atomic_load(&follower.wakes) == before && mf_mono_ns(mf_sys_real()) < until)
+        usleep(1000);
+    assert_true(atomic_load(&follower.wakes) > before);
+    world_make_file(w, "end");
+    world_wait_phase(w, run, "a0", MF_PHASE_SUCCEEDED);
+    mf_hub_unsubscribe(w->hub, &follower.subscription);
 }
 
 /* ---- deadlines ---- */
@@ -336,6 +407,87 @@ static void abort_while_the_server_was_down_is_carried_out(void **state)
     assert_int_equal(world_row(w, run, "a0").phase, MF_PHASE_ABORTED);
 }
 
+static void attempt_that_never_began_begins_as_itself(void **state)
+{
+    struct world *w = *state;
+    int64_t run = world_add(w, "a0", &(struct world_task){.script = "echo once >> @/count"});
+    world_record_start(w, run, "a0", 4194304); /* no process has a number so high */
+    world_start(w);
+    struct mf_action_row row = world_wait_phase(w, run, "a0", MF_PHASE_SUCCEEDED);
+    assert_int_equal(row.attempts, 1);
+    assert_str(world_read_file(w, "count"), "once\n");
+}
+
+#define TEN 10
+
+/* The server that is killed: the other half of the next test, in a process of its own. */
+static int serve_until_killed(const char *dir)
+{
+    struct world *w = world_new(dir);
+    w->cpus = TEN;
+    world_open(w);
+    world_start(w);
+    for (int i = 0; i < TEN; i++) {
+        const char *script = mf_str_to_c(
+            w->arena,
+            mf_str_printf(w->arena, "echo once >> @/count%d; while [ ! -e @/go ]; do sleep 0.05; done", i));
+        world_add(w, "a0", &(struct world_task){.script = script});
+    }
+    for (int i = 0; i < TEN; i++)
+        world_wait_phase(w, WORLD_RUN + i, "a0", MF_PHASE_RUNNING);
+    world_make_file(w, "ready");
+    for (;;)
+        pause();
+}
+
+static void killed_server_finds_its_ten_tasks_again(void **state)
+{
+    struct world *w = *state;
+    char name[16];
+    world_close(w);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/proc/self/exe", "process_exec_test", "_serve", w->dir, NULL);
+        _exit(1);
+    }
+    world_wait_file(w, "ready");
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    world_open(w);
+    w->cpus = TEN;
+    world_start(w);
+    world_make_file(w, "go");
+    for (int i = 0; i < TEN; i++) {
+        assert_int_equal(world_wait_phase(w, WORLD_RUN + i, "a0", MF_PHASE_SUCCEEDED).attempts, 1);
+        snprintf(name, sizeof name, "count%d", i);
+        assert_str(world_read_file(w, name), "once\n");
+    }
+    assert_int_equal(world_process_count(w), 0);
+}
+
+/* Stops the executor at ever other moments while tasks are being started, run and finished. */
+static void stops_at_any_moment_lose_and_repeat_nothing(void **state)
+{
+    struct world *w = *state;
+    char name[16];
+    for (int i = 0; i < 24; i++) {
+        const char *script = mf_str_to_c(w->arena, mf_str_printf(w->arena, "echo once >> @/count%d", i));
+        world_add(w, "a0", &(struct world_task){.script = script});
+    }
+    for (int i = 0; i < 24; i += 3) {
+        world_start(w);
+        snprintf(name, sizeof name, "count%d", i);
+        world_wait_file(w, name);
+        world_stop(w);
+    }
+    world_start(w);
+    for (int i = 0; i < 24; i++) {
+        assert_int_equal(world_wait_phase(w, WORLD_RUN + i, "a0", MF_PHASE_SUCCEEDED).attempts, 1);
+        snprintf(name, sizeof name, "count%d", i);
+        assert_str(world_read_file(w, name), "once\n");
+    }
+}
+
 static void queued_before_the_start_runs(void **state)
 {
     struct world *w = *state;
@@ -461,6 +613,9 @@ int main(int argc, char **argv)
         TEST(error_document_decides),
         TEST(retry_is_a_new_attempt),
         TEST(what_cannot_run_fails_and_says_why),
+        TEST(too_much_memory_is_ended),
+        TEST(newest_checkpoint_is_handed_on),
+        TEST(followers_of_a_log_are_told),
         TEST(attempt_that_runs_too_long_is_ended),
         TEST(waiting_too_long_times_out),
         TEST(abort_leaves_no_process),
@@ -471,6 +626,9 @@ int main(int argc, char **argv)
         TEST(lost_task_is_killed_and_tried_again),
         TEST(killed_shim_is_noticed_at_once),
         TEST(abort_while_the_server_was_down_is_carried_out),
+        TEST(attempt_that_never_began_begins_as_itself),
+        TEST(killed_server_finds_its_ten_tasks_again),
+        TEST(stops_at_any_moment_lose_and_repeat_nothing),
         TEST(queued_before_the_start_runs),
         TEST(waiting_parents_give_their_share_back),
         TEST(run_keeps_to_its_own_limit),
@@ -480,6 +638,8 @@ int main(int argc, char **argv)
     };
     if (argc > 1 && strcmp(argv[1], "_shim") == 0)
         return mf_shim_main(argc - 2, argv + 2);
+    if (argc > 2 && strcmp(argv[1], "_serve") == 0)
+        return serve_until_killed(argv[2]);
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,17 +37,23 @@ static void nap(void)
         }                                                                                                    \
     } while (0)
 
-int world_set_up(void **state)
+struct world *world_new(const char *dir)
 {
     struct world *w = calloc(1, sizeof *w);
-    char path[96];
     assert_non_null(w);
-    snprintf(w->dir, sizeof w->dir, "/tmp/mf-exec-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->dir, sizeof w->dir, "%s", dir ? dir : "/tmp/mf-exec-XXXXXX");
+    if (!dir)
+        assert_non_null(mkdtemp(w->dir));
     w->arena = mf_arena_new(0);
     w->cpus = 4;
     w->grace_ms = 500;
     w->next_run = WORLD_RUN;
+    return w;
+}
+
+void world_open(struct world *w)
+{
+    char path[96];
     snprintf(path, sizeof path, "%s/db", w->dir);
     assert_int_equal(mf_hub_new(&w->hub, &w->err), MF_OK);
     const struct mf_store_config store = {
@@ -62,6 +68,20 @@ int world_set_up(void **state)
                                               .secret_key = MF_STR("secret"),
                                               .endpoint = MF_STR("http://127.0.0.1:1")};
     assert_int_equal(mf_objects_open(&objects, &w->objects, &w->err), MF_OK);
+}
+
+void world_close(struct world *w)
+{
+    world_stop(w);
+    mf_objects_close(w->objects);
+    mf_store_close(w->store);
+    mf_hub_free(w->hub);
+}
+
+int world_set_up(void **state)
+{
+    struct world *w = world_new(NULL);
+    world_open(w);
     *state = w;
     return 0;
 }
@@ -69,10 +89,7 @@ int world_set_up(void **state)
 int world_tear_down(void **state)
 {
     struct world *w = *state;
-    world_stop(w);
-    mf_objects_close(w->objects);
-    mf_store_close(w->store);
-    mf_hub_free(w->hub);
+    world_close(w);
     mf_arena_free(w->arena);
     assert_int_equal(mf_remove_tree(w->dir, NULL), MF_OK);
     free(w);
@@ -114,7 +131,8 @@ struct insert {
     bool new_run;
     struct mf_str run_spec;
     const struct pb_actions_Action *action;
-    struct mf_str abort_name;
+    struct mf_str abort_name; /* or that is started */
+    int64_t pid;
 };
 
 static enum mf_code apply_insert(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
@@ -171,6 +189,19 @@ static struct pb_google_protobuf_Duration *milliseconds(struct world *w, int64_t
     return ms > 0 ? duration : NULL;
 }
 
+static struct pb_core_KeyValuePair *pair(struct world *w, const char *key, const char *value)
+{
+    struct pb_core_KeyValuePair *made = pb_new(w->arena, &pb_core_KeyValuePair_type);
+    made->key = mf_str_from_c(key);
+    made->value = mf_str_from_c(value);
+    return made;
+}
+
+static void add_env(struct world *w, struct pb_core_Container *container, const char *key, const char *value)
+{
+    assert_true(PB_PUSH(w->arena, container->env, pair(w, key, value)));
+}
+
 static struct pb_core_TaskTemplate *make_template(struct world *w, const struct world_task *task)
 {
     struct mf_arena *a = w->arena;
@@ -208,6 +239,16 @@ static struct pb_core_TaskTemplate *make_template(struct world *w, const struct 
     if (task->program) {
         assert_true(PB_PUSH(a, container->args, mf_str_from_c(task->program)));
         return template;
+    }
+    add_env(w, container, "RUN_NAME", "not yours");
+    add_env(w, container, "OF_TASK", "task");
+    add_env(w, container, "OF_BOTH", "task");
+    if (task->memory_limit) {
+        struct pb_core_Resources_ResourceEntry *limit = pb_new(a, &pb_core_Resources_ResourceEntry_type);
+        limit->name = pb_core_Resources_MEMORY;
+        limit->value = mf_str_from_c(task->memory_limit);
+        container->resources = pb_new(a, &pb_core_Resources_type);
+        assert_true(PB_PUSH(a, container->resources->limits, limit));
     }
     assert_true(PB_PUSH(a, container->command, MF_STR("/bin/sh")));
     assert_true(PB_PUSH(a, container->command, MF_STR("-c")));
@@ -260,6 +301,8 @@ int64_t world_add(struct world *w, const char *name, const struct world_task *ta
     }
     spec->overwrite_cache = task->overwrite_cache;
     spec->max_action_concurrency = task->max_active;
+    spec->envs = pb_new(a, &pb_task_Envs_type);
+    assert_true(PB_PUSH(a, spec->envs->values, pair(w, "OF_BOTH", "run")));
     assert_int_equal(pb_encode(a, &pb_task_RunSpec_type, spec, &insert.run_spec, &w->err), MF_OK);
     insert.action = action;
     assert_int_equal(mf_writer_run(mf_store_writer(w->store), &insert.command, &w->err), MF_OK);
@@ -284,6 +327,42 @@ int64_t world_add_condition(struct world *w, int64_t run_id, const char *name, c
     insert.action = action;
     assert_int_equal(mf_writer_run(mf_store_writer(w->store), &insert.command, &w->err), MF_OK);
     return run_id;
+}
+
+static enum mf_code apply_start(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
+{
+    struct insert *insert = MF_CONTAINER(command, struct insert, command);
+    char boot[MF_BOOT_ID_MAX];
+    const struct mf_action_change change = {.run_id = insert->run_id,
+                                            .name = insert->abort_name,
+                                            .attempt = 1,
+                                            .phase = MF_PHASE_INITIALIZING,
+                                            .cache_status = -1};
+    mf_proc_boot_id(boot);
+    const struct mf_process_row process = {
+        .run_id = insert->run_id,
+        .name = insert->abort_name,
+        .attempt = 1,
+        .pid = insert->pid,
+        .pid_start = 1,
+        .boot_id = mf_str_from_c(boot),
+        .work_dir = mf_str_printf(insert->w->arena, "%s/work/%lld/%.*s-1", insert->w->dir,
+                                  (long long)insert->run_id, MF_FMT(insert->abort_name)),
+    };
+    bool applied = false;
+    enum mf_code code = mf_action_advance(tx, &change, &applied, err);
+    assert_true(applied);
+    return code == MF_OK ? mf_process_put(mf_tx_db(tx), &process, err) : code;
+}
+
+void world_record_start(struct world *w, int64_t run_id, const char *name, int64_t pid)
+{
+    struct insert insert = {.command = {.apply = apply_start},
+                            .w = w,
+                            .run_id = run_id,
+                            .abort_name = mf_str_from_c(name),
+                            .pid = pid};
+    assert_int_equal(mf_writer_run(mf_store_writer(w->store), &insert.command, &w->err), MF_OK);
 }
 
 void world_abort(struct world *w, int64_t run_id, const char *name)

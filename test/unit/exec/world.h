@@ -38,16 +38,24 @@ struct world_task {
     int64_t timeout_s, deadline_ms, queued_timeout_ms;
     bool serializable, secret, no_container, declares_outputs, overwrite_cache;
     uint32_t max_active;
+    const char *memory_limit;
 };
 
 int world_set_up(void **state);
 int world_tear_down(void **state);
+/* Store and object store in w->dir. */
+void world_open(struct world *w);
+void world_close(struct world *w);
+/* An empty one that is not open; dir may be NULL. */
+struct world *world_new(const char *dir);
 void world_start(struct world *w);
 void world_stop(struct world *w);
 /* Records it; returns the run. */
 int64_t world_add(struct world *w, const char *name, const struct world_task *task);
 int64_t world_add_condition(struct world *w, int64_t run_id, const char *name, const char *parent,
                             int64_t timeout_ms);
+/* As if a server had recorded that it starts the first attempt, and then died. */
+void world_record_start(struct world *w, int64_t run_id, const char *name, int64_t pid);
 void world_abort(struct world *w, int64_t run_id, const char *name);
 struct mf_action_row world_row(struct world *w, int64_t run_id, const char *name);
 /* Waits with a deadline. */
