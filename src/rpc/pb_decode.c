@@ -12,6 +12,7 @@
 /* Set in the cap of a map's list while the list waits to be made unique. */
 #define CAP_PENDING ((uint32_t)1 << 31)
 #define TAG_BYTES_MAX 5
+#define SIZE_BYTES_MAX 5
 #define VARINT_BYTES_MAX 10
 
 /* A map that got a second entry. */
@@ -86,12 +87,17 @@ static inline const uint8_t *read_tag(struct decoder *d, const uint8_t *at, cons
     return next;
 }
 
-/* The length and the bytes of a length-delimited value; returns what follows it. */
+/*
+ * The length and the bytes of a length-delimited value; returns what follows it. A length takes no more bytes
+ * than other implementations accept, so that nothing passes here that a later reader refuses.
+ */
 static inline const uint8_t *read_span(struct decoder *d, const uint8_t *at, const uint8_t *end,
                                        struct mf_str *out)
 {
-    uint64_t len;
-    const uint8_t *start = read_varint(at, end, &len);
+    uint64_t len = at < end ? *at : 0;
+    const uint8_t *start = at + 1;
+    if (at >= end || len >= 0x80)
+        start = long_varint(at, end, SIZE_BYTES_MAX, &len);
     if (!start)
         return fail(d, at, "a length is cut off or too long");
     if (len > (size_t)(end - start))

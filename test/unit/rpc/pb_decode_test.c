@@ -162,8 +162,11 @@ static void test_cut_off(void **state)
             BYTES("\x82\x01\x05"
                   "abcd"),
             "beyond the end");
-    refused(w, &pb_sample_Scalars_type, BYTES("\x82\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-            "beyond the end");
+    refused(w, &pb_sample_Scalars_type, BYTES("\x82\x01\xff\xff\xff\xff\x0f"), "beyond the end");
+    refused(w, &pb_sample_Scalars_type, BYTES("\x82\x01\x80\x80\x80\x80\x80\x00"),
+            "a length is cut off or too long");
+    refused(w, &pb_sample_Scalars_type, BYTES("\x82\x01\x80"), "a length is cut off or too long");
+    (void)decoded(w, &pb_sample_Scalars_type, BYTES("\x82\x01\x80\x80\x80\x80\x00"));
     refused(w, &pb_sample_Everything_type, BYTES("\x22\x03\x12\x02\x08\x01"), "beyond the end");
     refused(w, &pb_sample_Lists_type, BYTES("\x22\x05\x01\x02\x03\x04\x05"), "cut off");
 }
