@@ -120,8 +120,11 @@ static struct mf_str enqueue_request(struct bench *b, struct mf_arena *arena, ui
     struct pb_common_RunIdentifier run = {.project = PROJECT, .domain = DOMAIN, .name = b->run};
     struct pb_common_ActionIdentifier id = {.run = &run, .name = mf_str_printf(arena, "t%u", number)};
     struct pb_task_OutputReferences outputs = {.output_uri = MF_STR("s3://mayfly/bench/outputs.pb")};
-    struct pb_workflow_TraceAction trace = {
-        .name = MF_STR("traced"), .phase = pb_common_ACTION_PHASE_SUCCEEDED, .outputs = &outputs};
+    struct pb_task_TraceSpec spec = {0};
+    struct pb_workflow_TraceAction trace = {.name = MF_STR("traced"),
+                                            .spec = &spec,
+                                            .phase = pb_common_ACTION_PHASE_SUCCEEDED,
+                                            .outputs = &outputs};
     struct pb_actions_Action action = {.action_id = &id,
                                        .has_parent_action_name = true,
                                        .parent_action_name = MF_STR("a0"),

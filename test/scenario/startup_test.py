@@ -63,7 +63,7 @@ with Server() as server:
 
     def streams_open():
         page = server.request("GET", "/metrics")[2].decode()
-        return all(f'mayfly_rpc_started_total{{method="{service}/{method}"}} 1' in page
+        return all(f'mayfly_rpc_started_total{{method="/{service}/{method}"}} 1' in page
                    for service, method in [(RUNS, "WatchActionDetails"), (RUNS, "WatchRunDetails"),
                                            (ACTIONS, "WatchForUpdates")])
 
