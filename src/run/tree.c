@@ -262,12 +262,15 @@ static bool take(struct mf_tree *tree, const struct mf_action_row *row)
         return false;
     if (!node->known)
         return learn(tree, node, row);
-    counts[node->phase]--;
-    node->phase = known_phase(row->phase);
-    counts[node->phase]++;
+    int32_t phase = known_phase(row->phase);
     node->created_at = row->created_at;
     touch(tree, node);
-    add_above(tree, node, counts);
+    if (phase != node->phase) {
+        counts[node->phase]--;
+        counts[phase]++;
+        node->phase = phase;
+        add_above(tree, node, counts);
+    }
     return true;
 }
 

@@ -22,7 +22,7 @@ void mf_trees_free(struct mf_trees *trees); /* no tree may be out; NULL is fine 
 struct mf_tree *mf_tree_get(struct mf_trees *trees, int64_t run_id);
 void mf_tree_put(struct mf_tree *tree); /* NULL is fine */
 
-/* Takes in what has changed in the store. scratch is for the rows. */
+/* Takes in what has changed in the store. scratch is for the rows and is emptied. */
 enum mf_code mf_tree_update(struct mf_tree *tree, struct mf_db *db, struct mf_arena *scratch,
                             struct mf_error *err) MF_CHECK_RESULT;
 
