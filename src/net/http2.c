@@ -18,6 +18,7 @@ struct mf_h2_setup {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     nghttp2_settings_entry settings[4];
+    uint32_t resets_max; /* a client may give up all its streams at once, twice */
 };
 
 /* One connection. */
@@ -254,7 +255,8 @@ static void refill_resets(struct mf_h2 *h2)
     if (more == 0)
         return;
     h2->resets_ms = now;
-    h2->resets = more >= RESETS_BURST - h2->resets ? RESETS_BURST : h2->resets + (uint32_t)more;
+    uint32_t max = h2->conn->io->h2->resets_max;
+    h2->resets = more >= max - h2->resets ? max : h2->resets + (uint32_t)more;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *user)
@@ -525,7 +527,7 @@ bool mf_h2_begin(struct mf_connection *conn)
     if (!h2)
         return false;
     h2->conn = conn;
-    h2->resets = RESETS_BURST;
+    h2->resets = setup->resets_max;
     h2->resets_ms = mf_io_now(conn->io);
     mf_list_init(&h2->settle);
     if (nghttp2_session_server_new2(&h2->session, setup->callbacks, h2, setup->option) != 0)
@@ -566,7 +568,10 @@ enum mf_code mf_h2_setup_new(const struct mf_net_limits *limits, struct mf_h2_se
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_option_set_no_auto_window_update(setup->option, 1);
     nghttp2_option_set_no_closed_streams(setup->option, 1);
-    nghttp2_option_set_stream_reset_rate_limit(setup->option, RESETS_BURST, RESETS_PER_SECOND);
+    setup->resets_max = limits->streams > RESETS_BURST / 2
+                            ? (limits->streams < UINT32_MAX / 2 ? limits->streams * 2 : UINT32_MAX)
+                            : RESETS_BURST;
+    nghttp2_option_set_stream_reset_rate_limit(setup->option, setup->resets_max, RESETS_PER_SECOND);
     uint32_t header_bytes = limits->header_bytes < UINT32_MAX ? (uint32_t)limits->header_bytes : UINT32_MAX;
     setup->settings[0] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams};
     setup->settings[1] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW};
