@@ -20,7 +20,8 @@ def upload_location(server, name, content, **more):
 def put(server, url, content, headers=None):
     parts = urlsplit(url)
     md5 = {"content-md5": base64.b64encode(hashlib.md5(content).digest()).decode()}
-    return server.request("PUT", f"{parts.path}?{parts.query}", content, md5 | (headers or {}))[0]
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    return server.request("PUT", f"{parts.path}?{parts.query}", content, given | md5)[0]
 
 
 with Server() as server:
