@@ -12,8 +12,12 @@ static enum mf_code deployed(struct mf_db *db, struct mf_arena *arena,
         return mf_fail(err, MF_INVALID_ARGUMENT, "task_id with name and version is required");
     const struct mf_task_key key = {id->project, id->domain, id->name, id->version};
     enum mf_code code = mf_task_get(db, arena, &key, &row, err);
-    if (code == MF_OK)
-        code = pb_decode(arena, &pb_task_TaskSpec_type, row.spec, &spec, err);
+    if (code != MF_OK)
+        return code;
+    code = pb_decode(arena, &pb_task_TaskSpec_type, row.spec, &spec, err);
+    if (code == MF_INVALID_ARGUMENT)
+        return mf_fail(err, MF_DATA_LOSS, "the stored specification of task %.*s version %.*s cannot be read",
+                       MF_FMT(id->name), MF_FMT(id->version));
     if (code != MF_OK)
         return code;
     out->id->project = id->project;

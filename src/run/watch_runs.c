@@ -134,13 +134,21 @@ static enum mf_code send_changes(struct watch *watch, struct cursor *cursor, str
     struct message message = {.scratch = scratch, .err = err};
     scope.project = cursor->project;
     scope.domain = cursor->domain;
+    /* Read first: whatever has a lower number is then in view, and need not be looked at again. */
+    int64_t seq = mf_store_seq(watch->runs->store);
     enum mf_code code = mf_run_list_changed(db, scratch, &scope, cursor->seq, BATCH, add_run, &message, err);
     if (code == MF_OK)
         code = message.code;
-    if (code != MF_OK || message.response.runs.count == 0)
+    if (code != MF_OK)
         return code;
-    cursor->seq = message.last_seq;
-    *more = message.response.runs.count == BATCH;
+    bool complete = message.response.runs.count < BATCH;
+    if (message.response.runs.count > 0)
+        cursor->seq = message.last_seq;
+    if (complete && cursor->seq < seq)
+        cursor->seq = seq;
+    *more = *more || !complete;
+    if (message.response.runs.count == 0)
+        return MF_OK;
     mf_follow_send(follow, &message.response);
     return MF_OK;
 }

@@ -4,12 +4,15 @@
 
 #define LABEL_PREFIX MF_STR("labels.")
 #define LABELS_MAX 20 /* filters on labels in one list */
+#define PHASES 11     /* flyteidl2.common.ActionPhase: 0 to 10 */
+#define ALL_PHASES ((UINT32_C(1) << PHASES) - 1)
 
 /* What drives the search: the table whose index gives the rows in order. */
 enum driver {
     BY_ACTION,  /* root actions */
     BY_RUN,     /* runs of one user or trigger, which the run table knows */
     BY_LABEL,   /* runs with one label */
+    BY_PAUSED,  /* runs that have an action that waits for an answer */
     BY_CHILDREN /* the actions of one run */
 };
 
@@ -19,6 +22,9 @@ static const char *const tables[] = {
     [BY_LABEL] =
         " FROM run_label l CROSS JOIN action a CROSS JOIN run r WHERE a.run_id = l.run_id AND a.name = 'a0' "
         "AND r.id = l.run_id",
+    [BY_PAUSED] = " FROM (SELECT DISTINCT p.run_id FROM action p WHERE p.phase = 9) w CROSS JOIN action a "
+                  "CROSS JOIN run r "
+                  "WHERE a.run_id = w.run_id AND a.name = 'a0' AND r.id = w.run_id",
     [BY_CHILDREN] = " FROM action a CROSS JOIN run r WHERE r.id = a.run_id",
 };
 
@@ -88,6 +94,13 @@ struct order_key {
     bool ascending;
 };
 
+/* How a list is searched whose runs are of several phases. An index has the runs of one phase in order. */
+enum by_phase {
+    TOGETHER,   /* whatever their phase is */
+    ONE_BY_ONE, /* phase after phase, in the order of the phases */
+    MERGED,     /* the first rows of every phase, put into one order */
+};
+
 struct list {
     struct mf_db *db;
     struct mf_arena *arena;
@@ -98,13 +111,19 @@ struct list {
     struct mf_page page;             /* without filters on labels */
     const struct mf_filter *labels[LABELS_MAX];
     size_t label_count;
-    const struct mf_filter *phases; /* a choice of phases, searched one by one */
+    enum by_phase by_phase;
+    uint32_t phases;    /* bit n: phase n passes the filters on phases */
+    bool odd_phases;    /* some filter on phases is wrong; the search will say how */
+    bool chosen_phases; /* there are filters on phases */
+    int32_t phase;      /* ONE_BY_ONE: the one that is searched */
+    size_t fixed;       /* so many of the first keys are the same in every row of a statement */
     struct order_key keys[MF_RUN_KEYS_MAX];
     size_t key_count;
     uint64_t order;
     const struct mf_run_place *after;
     mf_run_list_visit visit;
     void *ctx;
+    size_t skip; /* rows to pass over first */
     size_t seen;
     bool stopped;
 };
@@ -135,6 +154,7 @@ static const char *created_column(enum driver driver)
     case BY_LABEL:
         return "l.run_id"; /* rises with the time of creation */
     case BY_ACTION:
+    case BY_PAUSED:
     case BY_CHILDREN:
         break;
     }
@@ -253,17 +273,18 @@ static void add_beyond(struct mf_select *select, const struct list *list, size_t
 
 static void add_part(struct mf_select *select, const struct list *list, enum part part)
 {
-    size_t first = first_run(list, 0);
+    size_t fixed = list->fixed;
+    size_t first = first_run(list, fixed);
     if (part == ALL)
         return;
     mf_select_sql(select, " AND ");
     if (part == AFTER_FIRST) {
-        compare_keys(select, list, 0, first, list->keys[0].ascending ? ") > (" : ") < (");
+        compare_keys(select, list, fixed, first, list->keys[fixed].ascending ? ") > (" : ") < (");
         return;
     }
-    compare_keys(select, list, 0, first, ") = (");
+    compare_keys(select, list, fixed, first, ") = (");
     mf_select_sql(select, " AND (");
-    add_beyond(select, list, first);
+    add_beyond(select, list, fixed + first);
     mf_select_sql(select, ")");
 }
 
@@ -272,9 +293,9 @@ static void add_order(struct mf_select *select, const struct list *list, bool po
 {
     char position[16];
     mf_select_sql(select, " ORDER BY ");
-    for (size_t i = 0; i < list->key_count; i++) {
+    for (size_t i = list->fixed; i < list->key_count; i++) {
         snprintf(position, sizeof position, "%zu", (size_t)COLUMN_COUNT + 1 + i);
-        mf_select_sql(select, i > 0 ? ", " : "");
+        mf_select_sql(select, i > list->fixed ? ", " : "");
         mf_select_sql(select, positions ? position : list->keys[i].column);
         mf_select_sql(select, list->keys[i].ascending ? " ASC" : " DESC");
     }
@@ -311,8 +332,6 @@ static void add_scope(struct mf_select *select, const struct list *list)
         mf_select_text(select, scope->trigger_task_name);
         add_equal(select, " AND r.trigger_name = ", scope->trigger_name);
     }
-    if (scope->paused_only)
-        mf_select_sql(select, " AND a.run_id IN (SELECT p.run_id FROM action p WHERE p.phase = 9)");
 }
 
 static struct mf_str label_name(const struct mf_filter *filter)
@@ -375,6 +394,10 @@ static enum mf_code add_conditions(struct mf_select *select, const struct list *
         mf_select_sql(select, " AND r.created_by_subject <> '' AND r.created_by_subject = ");
         mf_select_text(select, list->driving->values[0]);
     }
+    if (list->by_phase == ONE_BY_ONE) {
+        mf_select_sql(select, " AND a.phase = ");
+        mf_select_int(select, list->phase);
+    }
     return mf_select_filters(select, fields, FIELD_COUNT, &list->page, err);
 }
 
@@ -385,8 +408,58 @@ static bool names_creator(const struct mf_filter *filter)
     return mf_str_eq_c(filter->field, "created_by") || mf_str_eq_c(filter->field, "created_by_subject");
 }
 
-/* Splits the filters into those on labels, the one that drives the search, a choice of phases, and all
- * others. */
+static bool passes(int32_t function, int64_t phase, int64_t value)
+{
+    switch (function) {
+    case MF_FILTER_NOT_EQUAL:
+        return phase != value;
+    case MF_FILTER_GREATER_THAN:
+        return phase > value;
+    case MF_FILTER_GREATER_THAN_OR_EQUAL:
+        return phase >= value;
+    case MF_FILTER_LESS_THAN:
+        return phase < value;
+    case MF_FILTER_LESS_THAN_OR_EQUAL:
+        return phase <= value;
+    default:
+        return phase == value;
+    }
+}
+
+static void note_phases(struct list *list, const struct mf_filter *filter)
+{
+    uint32_t passing = 0;
+    bool several = filter->function == MF_FILTER_VALUE_IN;
+    bool odd = filter->function < 0 || (filter->function > MF_FILTER_LESS_THAN_OR_EQUAL && !several);
+    odd = odd || filter->value_count == 0 || filter->value_count > MF_SELECT_VALUES_MAX ||
+          (filter->value_count > 1 && !several);
+    for (size_t i = 0; i < filter->value_count && !odd; i++) {
+        int64_t value = 0;
+        odd = !mf_str_to_i64(filter->values[i], &value);
+        for (int32_t phase = 0; phase < PHASES; phase++)
+            passing |= passes(filter->function, phase, value) ? UINT32_C(1) << phase : 0;
+    }
+    list->phases &= passing;
+    list->odd_phases = list->odd_phases || odd;
+    list->chosen_phases = true;
+}
+
+static enum mf_code note_label(struct list *list, const struct mf_filter *filter, struct mf_error *err)
+{
+    if (list->label_count == LABELS_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "more than %d filters on labels", LABELS_MAX);
+    enum mf_code code = check_label(filter, err);
+    if (code != MF_OK)
+        return code;
+    list->labels[list->label_count++] = filter;
+    if (list->driver == BY_ACTION && filter->function == MF_FILTER_EQUAL) {
+        list->driver = BY_LABEL;
+        list->driving = filter;
+    }
+    return MF_OK;
+}
+
+/* Splits the filters into those on labels, the one that drives the search, and all others. */
 static enum mf_code plan_filters(struct list *list, const struct mf_page *page, struct mf_error *err)
 {
     struct mf_filter *others = mf_arena_array(list->arena, page->filter_count + 1, sizeof *others);
@@ -395,45 +468,58 @@ static enum mf_code plan_filters(struct list *list, const struct mf_page *page, 
     list->page = *page;
     list->page.filters = others;
     list->page.filter_count = 0;
-    if (runs && list->scope->trigger_name.len > 0)
+    list->skip = list->after ? 0 : page->offset;
+    list->phases = ALL_PHASES;
+    if (runs && list->scope->paused_only)
+        list->driver = BY_PAUSED;
+    else if (runs && list->scope->trigger_name.len > 0)
         list->driver = BY_RUN;
     for (size_t i = 0; i < page->filter_count && code == MF_OK; i++) {
         const struct mf_filter *filter = &page->filters[i];
         bool one = filter->function == MF_FILTER_EQUAL && filter->value_count == 1;
         if (runs && mf_str_starts(filter->field, LABEL_PREFIX)) {
-            code = list->label_count < LABELS_MAX
-                       ? check_label(filter, err)
-                       : mf_fail(err, MF_INVALID_ARGUMENT, "more than %d filters on labels", LABELS_MAX);
-            if (code == MF_OK)
-                list->labels[list->label_count++] = filter;
-            if (one && list->driver == BY_ACTION) {
-                list->driver = BY_LABEL;
-                list->driving = filter;
-            }
-        } else if (runs && one && names_creator(filter) && filter->values[0].len > 0 &&
-                   list->driver == BY_ACTION) {
+            code = note_label(list, filter, err);
+        } else if (one && names_creator(filter) && filter->values[0].len > 0 && list->driver == BY_ACTION) {
             list->driver = BY_RUN;
             list->driving = filter;
-        } else if (runs && !list->phases && mf_str_eq_c(filter->field, "phase") &&
-                   filter->function == MF_FILTER_VALUE_IN && filter->value_count > 1 &&
-                   filter->value_count <= 16) {
-            list->phases = filter;
         } else {
+            if (mf_str_eq_c(filter->field, "phase"))
+                note_phases(list, filter);
             others[list->page.filter_count++] = *filter;
         }
     }
     return code;
 }
 
-/* A choice of phases is only searched phase by phase when that is what an index has in the order wanted. */
-static void settle_phases(struct list *list)
+/* The search has the phases in its own conditions, so that the filters on them need not be asked. */
+static void drop_phase_filters(struct list *list)
 {
-    bool split = list->driver == BY_ACTION && list->scope->project.len > 0 && list->scope->domain.len > 0 &&
-                 strcmp(list->keys[0].column, "a.created_at") == 0 && !list->scope->paused_only;
-    if (list->phases && !split) {
-        ((struct mf_filter *)(uintptr_t)list->page.filters)[list->page.filter_count++] = *list->phases;
-        list->phases = NULL;
+    struct mf_filter *filters = (struct mf_filter *)(uintptr_t)list->page.filters;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->page.filter_count; i++) {
+        if (!mf_str_eq_c(filters[i].field, "phase"))
+            filters[kept++] = filters[i];
     }
+    list->page.filter_count = kept;
+}
+
+static void plan_phases(struct list *list)
+{
+    bool indexed = list->driver == BY_ACTION && list->scope->project.len > 0 && list->scope->domain.len > 0;
+    bool by_age = strcmp(list->keys[0].column, "a.created_at") == 0;
+    bool by_phase = list->key_count > 1 && strcmp(list->keys[0].column, "a.phase") == 0 &&
+                    strcmp(list->keys[1].column, "a.created_at") == 0;
+    bool single = (list->phases & (list->phases - 1)) == 0;
+    if (!indexed || list->odd_phases || list->phases == 0)
+        return;
+    if (by_phase) {
+        list->by_phase = ONE_BY_ONE;
+        list->fixed = 1;
+    } else if (by_age && list->chosen_phases) {
+        list->by_phase = single ? ONE_BY_ONE : MERGED;
+    }
+    if (list->by_phase != TOGETHER)
+        drop_phase_filters(list);
 }
 
 /* ---- rows ---- */
@@ -494,6 +580,10 @@ static enum mf_code walk(struct list *list, struct mf_select *select, struct mf_
         code = mf_stmt_step(stmt, &row, err);
         if (code != MF_OK || !row)
             break;
+        if (list->skip > 0) {
+            list->skip--;
+            continue;
+        }
         if (!read_row(stmt, list, &found))
             code = mf_fail_memory(err);
         else
@@ -506,7 +596,7 @@ static enum mf_code walk(struct list *list, struct mf_select *select, struct mf_
 
 /* One SELECT without its order and limit. */
 static enum mf_code add_select(struct mf_select *select, const struct list *list, enum part part,
-                               const struct mf_str *phase, struct mf_error *err)
+                               struct mf_error *err)
 {
     mf_select_sql(select, COLUMNS);
     for (size_t i = 0; i < list->key_count; i++) {
@@ -515,37 +605,26 @@ static enum mf_code add_select(struct mf_select *select, const struct list *list
     }
     mf_select_sql(select, tables[list->driver]);
     enum mf_code code = add_conditions(select, list, err);
-    if (code == MF_OK && phase) {
-        const struct mf_filter filter = {
-            .function = MF_FILTER_EQUAL, .field = MF_STR("phase"), .values = phase, .value_count = 1};
-        const struct mf_page page = {.filters = &filter, .filter_count = 1};
-        code = mf_select_filters(select, fields, FIELD_COUNT, &page, err);
-    }
     add_part(select, list, part);
     return code;
 }
 
-static bool repeated(const struct mf_filter *filter, size_t at)
+/* The first rows of every phase. */
+static enum mf_code add_merged(struct mf_select *select, const struct list *list, enum part part,
+                               const struct mf_page *page, struct mf_error *err)
 {
-    for (size_t i = 0; i < at; i++) {
-        if (mf_str_eq(filter->values[i], filter->values[at]))
-            return true;
-    }
-    return false;
-}
-
-/* The first rows of every phase, put into one order. */
-static enum mf_code add_union(struct mf_select *select, const struct list *list, enum part part,
-                              const struct mf_page *inner, struct mf_error *err)
-{
+    struct list one = *list;
     enum mf_code code = MF_OK;
-    for (size_t i = 0; i < list->phases->value_count && code == MF_OK; i++) {
-        if (repeated(list->phases, i))
+    bool first = true;
+    one.by_phase = ONE_BY_ONE;
+    for (one.phase = 0; one.phase < PHASES && code == MF_OK; one.phase++) {
+        if (!(list->phases >> one.phase & 1))
             continue;
-        mf_select_sql(select, i > 0 ? " UNION ALL SELECT * FROM (" : "SELECT * FROM (");
-        code = add_select(select, list, part, &list->phases->values[i], err);
+        mf_select_sql(select, first ? "SELECT * FROM (" : " UNION ALL SELECT * FROM (");
+        first = false;
+        code = add_select(select, &one, part, err);
         add_order(select, list, false);
-        mf_select_page(select, inner);
+        mf_select_page(select, page);
         mf_select_sql(select, ")");
     }
     return code;
@@ -553,22 +632,56 @@ static enum mf_code add_union(struct mf_select *select, const struct list *list,
 
 static enum mf_code run_part(struct list *list, enum part part, struct mf_error *err)
 {
-    struct mf_page page = list->page;
-    struct mf_page inner = {0};
+    struct mf_page page = {0};
+    bool merged = list->by_phase == MERGED;
     struct mf_select *select = mf_select_new(list->arena);
     if (!select)
         return mf_fail_memory(err);
-    if (page.limit > 0)
-        page.limit -= list->seen;
-    if (page.limit > 0)
-        inner.limit = page.limit + page.offset;
+    if (list->page.limit > 0)
+        page.limit = list->page.limit - list->seen + list->skip;
     enum mf_code code =
-        list->phases ? add_union(select, list, part, &inner, err) : add_select(select, list, part, NULL, err);
+        merged ? add_merged(select, list, part, &page, err) : add_select(select, list, part, err);
     if (code != MF_OK)
         return code;
-    add_order(select, list, list->phases != NULL);
+    add_order(select, list, merged);
     mf_select_page(select, &page);
     return walk(list, select, err);
+}
+
+static bool is_full(const struct list *list)
+{
+    return list->stopped || (list->page.limit > 0 && list->seen >= list->page.limit);
+}
+
+static enum mf_code run_parts(struct list *list, struct mf_error *err)
+{
+    enum mf_code code = MF_OK;
+    if (!list->after)
+        return run_part(list, ALL, err);
+    if (list->fixed + first_run(list, list->fixed) < list->key_count)
+        code = run_part(list, SAME_FIRST, err);
+    return code == MF_OK && !is_full(list) ? run_part(list, AFTER_FIRST, err) : code;
+}
+
+static enum mf_code run_phases(struct list *list, struct mf_error *err)
+{
+    const struct mf_run_place *place = list->after;
+    bool ascending = list->keys[0].ascending;
+    enum mf_code code = MF_OK;
+    for (int32_t i = 0; i < PHASES && code == MF_OK && !is_full(list); i++) {
+        int32_t phase = ascending ? i : PHASES - 1 - i;
+        if (!(list->phases >> phase & 1))
+            continue;
+        if (place && list->fixed > 0) {
+            int64_t begin = place->keys[0].number;
+            if (ascending ? phase < begin : phase > begin)
+                continue;
+            list->after = phase == begin ? place : NULL;
+        }
+        list->phase = phase;
+        code = run_parts(list, err);
+    }
+    return code;
 }
 
 static enum mf_code check_place(const struct list *list, struct mf_error *err)
@@ -590,14 +703,8 @@ static enum mf_code run_list(struct list *list, const struct mf_page *page, stru
         code = check_place(list, err);
     if (code != MF_OK)
         return code;
-    settle_phases(list);
-    if (!list->after)
-        return run_part(list, ALL, err);
-    list->page.offset = 0;
-    if (first_run(list, 0) < list->key_count)
-        code = run_part(list, SAME_FIRST, err);
-    bool full = list->stopped || (list->page.limit > 0 && list->seen >= list->page.limit);
-    return code == MF_OK && !full ? run_part(list, AFTER_FIRST, err) : code;
+    plan_phases(list);
+    return list->by_phase == ONE_BY_ONE ? run_phases(list, err) : run_parts(list, err);
 }
 
 enum mf_code mf_run_list(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,
