@@ -134,9 +134,17 @@ static const uint8_t *skip_group(struct decoder *d, const uint8_t *at, const uin
                                  unsigned depth)
 {
     uint32_t open[PB_DEPTH_MAX];
-    unsigned count = 0;
-    uint32_t tag = number << 3 | PB_WIRE_GROUP;
-    for (;;) {
+    unsigned count = 1;
+    if (depth >= PB_DEPTH_MAX)
+        return fail(d, at, "groups are nested too deeply");
+    open[0] = number;
+    while (count > 0) {
+        uint32_t tag;
+        if (at >= end)
+            return fail(d, at, "a group has no end");
+        at = read_tag(d, at, end, &tag);
+        if (!at)
+            return NULL;
         uint32_t wire = tag & 7;
         if (wire == PB_WIRE_GROUP) {
             if (depth + count >= PB_DEPTH_MAX)
@@ -145,17 +153,13 @@ static const uint8_t *skip_group(struct decoder *d, const uint8_t *at, const uin
         } else if (wire == PB_WIRE_GROUP_END) {
             if (tag >> 3 != open[--count])
                 return fail(d, at, "a group ends that did not begin");
-            if (count == 0)
-                return at;
-        } else if (!(at = skip_plain(d, at, end, wire))) {
-            return NULL;
+        } else {
+            at = skip_plain(d, at, end, wire);
+            if (!at)
+                return NULL;
         }
-        if (at >= end)
-            return fail(d, at, "a group has no end");
-        at = read_tag(d, at, end, &tag);
-        if (!at)
-            return NULL;
     }
+    return at;
 }
 
 static size_t power_of_two(size_t least)
