@@ -1,9 +1,9 @@
 #include "task/task.h"
 
 #include "gen/flyteidl2/task/task_service.pb.h"
+#include "list/page.h"
 #include "store/task.h"
 #include "task/deploy.h"
-#include "task/page.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
 
@@ -186,7 +186,7 @@ static enum mf_code list_tasks(struct mf_store *store, struct mf_arena *arena,
     struct mf_page page;
     struct mf_db *db = NULL;
     bool snapshot = false;
-    enum mf_code code = mf_page_from_request(arena, request->request, &page, &listing.limit, err);
+    enum mf_code code = mf_page_read_offset(arena, request->request, &page, &listing.limit, err);
     if (code == MF_OK)
         code = add_known_filters(arena, request, &page, err);
     if (code != MF_OK)
@@ -230,7 +230,7 @@ static enum mf_code list_versions(struct mf_store *store, struct mf_arena *arena
     if (!name)
         return MF_OK;
     const struct mf_task_key key = {.project = name->project, .domain = name->domain, .name = name->name};
-    enum mf_code code = mf_page_from_request(arena, request->request, &page, &listing.limit, err);
+    enum mf_code code = mf_page_read_offset(arena, request->request, &page, &listing.limit, err);
     if (code == MF_OK)
         code = mf_store_reader(store, &db, err);
     if (code == MF_OK)
