@@ -6,9 +6,9 @@
  * as parameters, and are prepared at first use; a connection keeps them by the address of their mf_sql.
  * Text and blobs that a column function returns are valid until the next step or mf_stmt_done.
  *
- * Errors: MF_UNAVAILABLE when the database cannot serve now (locked, full disk, gone), MF_DATA_LOSS when it is
- * damaged, MF_ALREADY_EXISTS on a violated unique key, MF_INTERNAL for a statement that is wrong. No message
- * holds SQL text.
+ * Errors: MF_UNAVAILABLE when the database cannot serve now (locked, full disk, gone), MF_DATA_LOSS when it
+ * is damaged, MF_ALREADY_EXISTS on a violated unique key, MF_INTERNAL for a statement that is wrong. No
+ * message holds SQL text.
  */
 #ifndef MF_STORE_DB_H
 #define MF_STORE_DB_H
@@ -35,11 +35,12 @@ enum mf_code mf_db_query_text(struct mf_db *db, struct mf_str text, struct mf_st
                               struct mf_error *err) MF_CHECK_RESULT;
 void mf_stmt_done(struct mf_stmt *stmt); /* NULL is fine */
 
-/* Parameters count from 1. Bytes are not copied: they must stay until mf_stmt_done. A failed bind is reported by
- * the next step. */
+/* Parameters count from 1. Bytes are not copied: they must stay until mf_stmt_done. A failed bind is reported
+ * by the next step. */
 void mf_bind_int(struct mf_stmt *stmt, int index, int64_t value);
 void mf_bind_real(struct mf_stmt *stmt, int index, double value);
-void mf_bind_text(struct mf_stmt *stmt, int index, struct mf_str value); /* empty text stays text, never NULL */
+void mf_bind_text(struct mf_stmt *stmt, int index,
+                  struct mf_str value); /* empty text stays text, never NULL */
 void mf_bind_blob(struct mf_stmt *stmt, int index, struct mf_str value);
 void mf_bind_null(struct mf_stmt *stmt, int index);
 static inline void mf_bind_text_or_null(struct mf_stmt *stmt, int index, struct mf_str value)
@@ -63,7 +64,8 @@ bool mf_col_is_null(struct mf_stmt *stmt, int index);
 /* Copied into the arena; sets *failed when memory ran out. */
 struct mf_str mf_col_copy(struct mf_stmt *stmt, int index, struct mf_arena *arena, bool *failed);
 
-/* A consistent view for several reads. Reads outside of one see the newest committed state each. */
+/* A consistent view for several reads, taken at the first of them. Reads outside of one see the newest
+ * committed state each. */
 enum mf_code mf_db_snapshot_begin(struct mf_db *db, struct mf_error *err) MF_CHECK_RESULT;
 void mf_db_snapshot_end(struct mf_db *db);
 

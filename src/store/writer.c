@@ -30,12 +30,13 @@ struct mf_writer {
     pthread_cond_t quiet; /* who holds the writer up, and mf_writer_run, wait here */
     /* Under the lock: */
     struct mf_command *first, **last;
+    size_t queued; /* between them; the bound is on these */
     bool asleep, stopping;
     int holds;   /* who wants no transaction to run */
     int runners; /* threads in mf_writer_run */
     bool in_turn;
 
-    atomic_size_t waiting;
+    atomic_size_t waiting; /* those of a turn that is not over included, so that a stuck one shows */
     atomic_uint_fast64_t turns;
     atomic_int_fast64_t committed_seq;
 
@@ -371,6 +372,7 @@ static struct mf_command *take(struct mf_writer *w, size_t *count)
     }
     if (first) {
         w->first = *last;
+        w->queued -= *count;
         *last = NULL;
         if (!w->first)
             w->last = &w->first;
@@ -411,11 +413,12 @@ void mf_writer_submit(struct mf_writer *w, struct mf_command *command)
     pthread_mutex_lock(&w->lock);
     if (w->stopping) {
         code = mf_fail(&err, MF_UNAVAILABLE, "the server is stopping; try again when it is back");
-    } else if (atomic_load(&w->waiting) >= w->config.queue) {
+    } else if (w->queued >= w->config.queue) {
         code = mf_fail(&err, MF_RESOURCE_EXHAUSTED, "too many changes are waiting; try again in a moment");
     } else {
         *w->last = command;
         w->last = &command->next;
+        w->queued++;
         atomic_fetch_add(&w->waiting, 1);
         if (w->asleep)
             pthread_cond_signal(&w->work);
