@@ -95,6 +95,20 @@ static enum mf_code open_dir(struct mf_objects *objects, struct mf_error *err)
     return MF_OK;
 }
 
+/* The first use of OpenSSL sets it up, with memory that it frees at the end of the thread that did so. Here
+ * that is the one that outlives the others, and a system without MD5 is told of at start. */
+static enum mf_code check_hashes(struct mf_error *err)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    size_t len = 0;
+    if (EVP_Q_digest(NULL, "MD5", NULL, "", 0, hash, &len) == 1 &&
+        EVP_Q_digest(NULL, "SHA256", NULL, "", 0, hash, &len) == 1)
+        return MF_OK;
+    return mf_fail(
+        err, MF_FAILED_PRECONDITION,
+        "OpenSSL on this machine refuses MD5 or SHA-256, which S3 is made of; allow them in openssl.cnf");
+}
+
 enum mf_code mf_objects_open(const struct mf_objects_config *config, struct mf_objects **out,
                              struct mf_error *err)
 {
@@ -107,6 +121,8 @@ enum mf_code mf_objects_open(const struct mf_objects_config *config, struct mf_o
     objects->dir_fd = -1;
     objects->arena = mf_arena_new(0);
     enum mf_code code = objects->arena ? copy_config(objects, config, err) : mf_fail_memory(err);
+    if (code == MF_OK)
+        code = check_hashes(err);
     if (code == MF_OK)
         code = open_dir(objects, err);
     if (code == MF_OK)
