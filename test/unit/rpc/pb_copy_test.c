@@ -43,7 +43,8 @@ static void test_copy_owns_everything(void **state)
     assert_int_equal(copy->choice_case, pb_sample_Everything_tag_raw);
     assert_str(copy->choice.raw, "raw");
     assert_int_equal(copy->head_.unknown.len, 3);
-    /* A list of the copy may grow. */
+    /* A list of the copy may grow; it has no more room than was copied. */
+    assert_int_equal(copy->lists->strings.cap, copy->lists->strings.count);
     assert_true(PB_PUSH(second, copy->lists->int32s, 4));
     assert_int_equal(copy->lists->int32s.items[3], 4);
     assert_int_equal(copy->lists->int32s.items[2], 3);

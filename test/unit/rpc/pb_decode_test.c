@@ -380,6 +380,10 @@ static void test_unknown_is_kept(void **state)
                               "12345678"
                               "\x45"
                               "1234"));
+    /* One span is not copied. */
+    m = decoded(w, &pb_sample_Node_type, BYTES("\x08\x05\x28\x01\x32\x01x"));
+    assert_ptr_equal(m->head_.unknown.ptr, w->input + 2);
+    assert_int_equal(m->head_.unknown.len, 5);
     /* Values of an enum that have no name are values all the same. */
     struct pb_sample_Scalars *s = decoded(w, &pb_sample_Scalars_type, BYTES("\x28\x63"));
     assert_int_equal(s->a_color, 99);

@@ -241,6 +241,16 @@ static void test_refusals(void **state)
     mf_arena_free(small);
 }
 
+static void test_depth(void **state)
+{
+    struct pb_sample_Node chain[PB_DEPTH_MAX + 2] = {0};
+    for (size_t i = 0; i < PB_DEPTH_MAX; i++)
+        chain[i].next = &chain[i + 1];
+    (void)encoded(*state, &pb_sample_Node_type, chain);
+    chain[PB_DEPTH_MAX].next = &chain[PB_DEPTH_MAX + 1];
+    refused(*state, &pb_sample_Node_type, chain, MF_INVALID_ARGUMENT, "too deeply");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_keys_are_sorted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
