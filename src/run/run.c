@@ -51,6 +51,7 @@ static const struct {
     {pb_workflow_RunService_WatchRuns, mf_run_on_watch_runs},
     {pb_workflow_RunService_WatchActions, mf_run_on_watch_actions},
     {pb_workflow_RunService_WatchClusterEvents, mf_run_on_watch_events},
+    {pb_workflow_RunService_WatchGroups, mf_run_on_watch_groups},
 };
 
 static enum mf_code take_config(struct mf_runs *runs, const struct mf_runs_config *config,

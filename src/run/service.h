@@ -41,5 +41,6 @@ void mf_run_on_watch_action(void *service, struct mf_call *call);
 void mf_run_on_watch_runs(void *service, struct mf_call *call);
 void mf_run_on_watch_actions(void *service, struct mf_call *call);
 void mf_run_on_watch_events(void *service, struct mf_call *call);
+void mf_run_on_watch_groups(void *service, struct mf_call *call);
 
 #endif
