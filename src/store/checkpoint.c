@@ -8,6 +8,7 @@
 
 #define STEP_PAGES 4096  /* 16 MiB gathered: move them */
 #define FULL_PAGES 16384 /* 64 MiB: the log has to begin anew, if need be with the writer held up */
+#define HARD_PAGES 32768 /* 128 MiB: hold the writer up however much is left */
 #define SMALL_PAGES 256  /* what may be left for the moment in which the writer waits */
 #define ROUNDS 4         /* to come down to that */
 #define IDLE_SECONDS 3
@@ -79,16 +80,16 @@ int64_t mf_checkpointer_backlog(struct mf_checkpointer *c)
     return backlog;
 }
 
-/* Runs without the lock; takes it for the result. *left: pages not moved. */
-static enum mf_code round_of(struct mf_checkpointer *c, enum mf_checkpoint_mode mode, int64_t *left)
+/* Runs without the lock; takes it for the result. *pages: in the log; *left: of them not moved. */
+static enum mf_code round_of(struct mf_checkpointer *c, enum mf_checkpoint_mode mode, int64_t *left,
+                             int64_t *pages)
 {
     struct mf_error err;
-    int64_t pages = 0;
     int64_t moved = 0;
-    enum mf_code code = mf_db_checkpoint(c->db, mode, &pages, &moved, &err);
-    *left = pages - moved;
+    enum mf_code code = mf_db_checkpoint(c->db, mode, pages, &moved, &err);
+    *left = *pages - moved;
     pthread_mutex_lock(&c->lock);
-    if (c->pages >= pages) /* else the log has begun anew meanwhile */
+    if (c->pages >= *pages) /* else the log has begun anew meanwhile */
         c->moved = moved;
     /* Even when nothing could be moved, for a long read or a full disk: more has to gather before the next
      * try. */
@@ -108,7 +109,7 @@ static enum mf_code round_of(struct mf_checkpointer *c, enum mf_checkpoint_mode 
 static bool sync_moved(struct mf_checkpointer *c)
 {
     struct mf_error err;
-    if (mf_db_sync(c->db, &err) == MF_OK)
+    if (c->config.db.no_fsync || mf_db_sync(c->db, &err) == MF_OK)
         return true;
     mf_log(MF_LOG_ERROR, "store", "%s", err.message);
     pthread_mutex_lock(&c->lock);
@@ -117,28 +118,36 @@ static bool sync_moved(struct mf_checkpointer *c)
     return false;
 }
 
-/* Ends the log with the writer held up, after most of the work was done beside it. */
+/* When to try again to begin anew: after some more pages, or not before the log has begun anew. */
+static void retry_after(struct mf_checkpointer *c, bool done)
+{
+    pthread_mutex_lock(&c->lock);
+    c->retry = done ? INT64_MAX : c->pages + STEP_PAGES;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Ends the log with the writer held up, after most of the work was done beside it. A writer that is too quick
+ * for that waits longer. */
 static void begin_anew(struct mf_checkpointer *c, enum mf_checkpoint_mode mode)
 {
     int64_t left = INT64_MAX;
+    int64_t pages = 0;
     enum mf_code code = MF_OK;
-    for (int i = 0; i < ROUNDS && left > SMALL_PAGES && code == MF_OK; i++) {
-        code = round_of(c, MF_CHECKPOINT_PASSIVE, &left);
+    for (int i = 0; i < ROUNDS && left > SMALL_PAGES && pages < HARD_PAGES && code == MF_OK; i++) {
+        code = round_of(c, MF_CHECKPOINT_PASSIVE, &left, &pages);
         if (code == MF_OK && !sync_moved(c))
             code = MF_UNAVAILABLE;
     }
-    if (code == MF_OK) {
-        c->config.hold(c->config.ctx);
-        code = round_of(c, mode, &left);
-        c->config.release(c->config.ctx);
+    if (code != MF_OK) {
+        retry_after(c, false);
+        return;
     }
-    pthread_mutex_lock(&c->lock);
-    if (code != MF_OK)
-        c->retry = c->pages + STEP_PAGES;
-    else if (mode == MF_CHECKPOINT_RESTART)
-        c->retry =
-            INT64_MAX; /* until the next commit has begun the log anew, which is a smaller number of pages */
-    pthread_mutex_unlock(&c->lock);
+    c->config.hold(c->config.ctx);
+    code = round_of(c, mode, &left, &pages);
+    /* Before the next commit, which begins the log anew and sets this back. */
+    if (code != MF_OK || mode == MF_CHECKPOINT_RESTART)
+        retry_after(c, code == MF_OK);
+    c->config.release(c->config.ctx);
 }
 
 static void wait_for_idle(struct mf_checkpointer *c)
@@ -151,6 +160,7 @@ static void *work(void *arg)
 {
     struct mf_checkpointer *c = arg;
     int64_t left = 0;
+    int64_t pages = 0;
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
         bool full = c->pages >= c->retry;
@@ -163,7 +173,7 @@ static void *work(void *arg)
             if (full)
                 begin_anew(c, MF_CHECKPOINT_RESTART);
             else
-                round_of(c, MF_CHECKPOINT_PASSIVE, &left);
+                round_of(c, MF_CHECKPOINT_PASSIVE, &left, &pages);
             pthread_mutex_lock(&c->lock);
         } else if (seconds() < c->last + IDLE_SECONDS) {
             wait_for_idle(c);
