@@ -297,6 +297,27 @@ static void takes_tasks_and_inputs_from_elsewhere(void **state)
     create(w, &c, "not_found");
 }
 
+static void takes_a_task_that_says_nothing(void **state)
+{
+    struct wire *w = *state;
+    struct create c;
+    fill(&c, "r1", 7);
+    c.spec = (struct pb_task_TaskSpec){.task_template = &c.template};
+    c.template = (struct pb_core_TaskTemplate){.type = MF_STR("raw")};
+    c.request.run_spec = NULL;
+    c.request.input_wrapper_case = 0;
+    const struct pb_workflow_Action *root = create(w, &c, NULL)->action;
+    assert_null(root->metadata->spec.task->id);
+    const struct mf_run_row row = run_row(w, "r1");
+    struct mf_str bytes;
+    assert_int_equal(mf_object_read(service.objects, w->entity.arena,
+                                    story_row(&w->entity, &row, "a0").input_uri, LARGE, &bytes,
+                                    &w->entity.err),
+                     MF_OK);
+    assert_int_equal(bytes.len, 0);
+    assert_null(run_details(w, "r1")->run_spec->run_start_time); /* nobody says that the SDK is new enough */
+}
+
 static void keeps_a_cache_key(void **state)
 {
     struct wire *w = *state;
@@ -517,6 +538,18 @@ static void signals(void **state)
 
 /* ---- reading ---- */
 
+static void ends_with_an_error(struct wire *w, const struct mf_action_change *change)
+{
+    assert_true(story_report(&w->entity, change));
+    const struct pb_workflow_ActionDetails *details = action_details(w, "r1", "a0");
+    assert_int_equal(details->status->phase, change->phase);
+    assert_non_null(details->status->end_time);
+    assert_true(details->status->has_duration_ms);
+    assert_int_equal(details->result_case, pb_workflow_ActionDetails_tag_error_info);
+    assert_str(details->result.error_info->code, "ValueError");
+    assert_int_equal(details->result.error_info->kind, 1);
+}
+
 static void tells_attempts_and_errors(void **state)
 {
     struct wire *w = *state;
@@ -566,14 +599,10 @@ static void tells_attempts_and_errors(void **state)
     change.attempt = 2;
     change.phase = MF_PHASE_TIMED_OUT;
     change.retry = false;
-    assert_true(story_report(&w->entity, &change));
-    details = run_details(w, "r1")->action;
-    assert_int_equal(details->status->phase, MF_PHASE_TIMED_OUT);
-    assert_non_null(details->status->end_time);
-    assert_true(details->status->has_duration_ms);
-    assert_int_equal(details->result_case, pb_workflow_ActionDetails_tag_error_info);
-    assert_str(details->result.error_info->code, "ValueError");
-    assert_int_equal(details->result.error_info->kind, 1);
+    ends_with_an_error(w, &change);
+    change.attempt = 3; /* both ends may be followed by another attempt */
+    change.phase = MF_PHASE_FAILED;
+    ends_with_an_error(w, &change);
 }
 
 static void serves_data(void **state)
@@ -714,6 +743,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(creates_a_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_tasks_and_inputs_from_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_a_task_that_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_a_cache_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_cannot_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(repeats_are_no_second_run, set_up, tear_down),

@@ -18,15 +18,7 @@ static int32_t phase_of(int i)
     return 1 + i % 10;
 }
 
-static __attribute__((format(printf, 2, 0))) struct mf_str text(struct entity *e, const char *format,
-                                                                int number)
-{
-    char out[32];
-    snprintf(out, sizeof out, format, number);
-    return mf_str_copy(e->arena, mf_str_from_c(out));
-}
-
-static struct mf_action_row action_of(struct entity *e, const struct mf_run_row *run, const char *name)
+static struct mf_action_row action_of(const struct mf_run_row *run, const char *name)
 {
     return (struct mf_action_row){
         .run_id = run->id,
@@ -38,14 +30,15 @@ static struct mf_action_row action_of(struct entity *e, const struct mf_run_row 
         .attempts = 1,
         .task_project = MF_STR("tp"),
         .task_domain = MF_STR("td"),
-        .task_type = text(e, "python%d", 3),
+        .task_type = MF_STR("python"),
     };
 }
 
 static enum mf_code add_labels(struct mf_db *db, struct entity *e, int64_t run_id, int i,
                                struct mf_error *err)
 {
-    enum mf_code code = mf_run_label_insert(db, run_id, MF_STR("team"), text(e, "t%d", i % 3), err);
+    enum mf_code code =
+        mf_run_label_insert(db, run_id, MF_STR("team"), mf_str_printf(e->arena, "t%d", i % 3), err);
     if (code == MF_OK && i % 2 == 0)
         code = mf_run_label_insert(db, run_id, MF_STR("even"), MF_STR("yes"), err);
     return code;
@@ -58,17 +51,18 @@ static enum mf_code add_run(struct mf_tx *tx, struct entity *e, int i, struct mf
         .id = mf_tx_next_seq(tx),
         .project = i % 11 == 10 ? MF_STR("other") : MF_STR("p"),
         .domain = MF_STR("d"),
-        .name = text(e, "r%02d", (i * 37) % RUNS), /* so that names are not in order of time */
+        .name =
+            mf_str_printf(e->arena, "r%02d", (i * 37) % RUNS), /* so that names are not in order of time */
         .source = i % 3,
         .created_by_subject = i % 4 == 0 ? MF_STR("ann") : MF_STR_EMPTY,
         .trigger_task_name = i % 5 == 0 ? MF_STR("env.t0") : MF_STR_EMPTY,
         .trigger_name = i % 5 == 0 ? MF_STR("nightly") : MF_STR_EMPTY,
         .created_at = created_at(i),
     };
-    struct mf_action_row root = action_of(e, &run, "a0");
+    struct mf_action_row root = action_of(&run, "a0");
     root.phase = phase_of(i);
-    root.task_name = text(e, "env.t%d", i % 6);
-    root.task_version = text(e, "v%d", i % 2);
+    root.task_name = mf_str_printf(e->arena, "env.t%d", i % 6);
+    root.task_version = mf_str_printf(e->arena, "v%d", i % 2);
     root.created_at = run.created_at;
     root.updated_at = run.created_at + 5;
     root.ended_at = root.phase == 5 ? run.created_at + 3000000 * (1 + i % 4) : 0;
@@ -79,8 +73,8 @@ static enum mf_code add_run(struct mf_tx *tx, struct entity *e, int i, struct mf
     if (code == MF_OK)
         code = mf_action_insert(db, &root, err);
     for (int child = 0; child < 5 && i == 0 && code == MF_OK; child++) {
-        struct mf_action_row row = action_of(e, &run, "x");
-        row.name = text(e, "c%d", child);
+        struct mf_action_row row = action_of(&run, "x");
+        row.name = mf_str_printf(e->arena, "c%d", child);
         row.parent = child == 4 ? MF_STR("c0") : MF_STR("a0");
         row.kind = child == 3 ? 3 : 1;
         row.phase = child == 3 ? 9 : 4;
@@ -176,7 +170,7 @@ static void assert_holds(struct entity *e, const struct mf_run_scope *scope, con
     const struct found *all = list(e, scope, page);
     size_t expected = 0;
     for (int i = 0; i < RUNS; i++) {
-        struct mf_str name = text(e, "r%02d", (i * 37) % RUNS);
+        struct mf_str name = mf_str_printf(e->arena, "r%02d", (i * 37) % RUNS);
         size_t times = 0;
         for (size_t k = 0; k < all->count; k++)
             times += mf_str_eq(all->rows[k].run.name, name);
