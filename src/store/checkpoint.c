@@ -8,7 +8,7 @@
 
 #define STEP_PAGES 4096  /* 16 MiB gathered: move them */
 #define FULL_PAGES 16384 /* 64 MiB: the log has to begin anew, if need be with the writer held up */
-#define HARD_PAGES 32768 /* 128 MiB: hold the writer up however much is left */
+#define HARD_PAGES 24576 /* 96 MiB: hold the writer up however much is left */
 #define SMALL_PAGES 256  /* what may be left for the moment in which the writer waits */
 #define ROUNDS 4         /* to come down to that */
 #define IDLE_SECONDS 3
@@ -131,8 +131,10 @@ static void retry_after(struct mf_checkpointer *c, bool done)
 static void begin_anew(struct mf_checkpointer *c, enum mf_checkpoint_mode mode)
 {
     int64_t left = INT64_MAX;
-    int64_t pages = 0;
     enum mf_code code = MF_OK;
+    pthread_mutex_lock(&c->lock);
+    int64_t pages = c->pages;
+    pthread_mutex_unlock(&c->lock);
     for (int i = 0; i < ROUNDS && left > SMALL_PAGES && pages < HARD_PAGES && code == MF_OK; i++) {
         code = round_of(c, MF_CHECKPOINT_PASSIVE, &left, &pages);
         if (code == MF_OK && !sync_moved(c))
