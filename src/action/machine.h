@@ -116,4 +116,9 @@ enum mf_code mf_action_catch_up(struct mf_tx *tx, int64_t run_id, struct mf_str 
 enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *condition, int32_t *value_case,
                                struct mf_error *err) MF_CHECK_RESULT;
 
+/* "<output base of the run>/<action>/<attempt>": where an attempt leaves outputs.pb, error.pb and report.html
+ * (spec execution.md 3.1, without the shard). .ptr NULL when memory ran out. */
+struct mf_str mf_action_output_folder(struct mf_arena *arena, struct mf_str output_base, struct mf_str action,
+                                      int32_t attempt);
+
 #endif

@@ -14,6 +14,7 @@
 struct watch {
     const struct pb_type *response; /* which of the two services answers */
     int64_t run_id;
+    struct mf_str output_base; /* of the run */
     struct mf_str parent;
     int64_t seen; /* number of the newest change that was sent */
     bool sentinel_sent;
@@ -53,6 +54,14 @@ static void send(const struct watch *watch, struct mf_follow *follow, struct pb_
     }
 }
 
+/* Where a task leaves its output is known before it has one, and the client warns of an update without. */
+static struct mf_str output_uri(const struct page *page, const struct mf_action_row *row)
+{
+    if (row->output_uri.len > 0 || row->kind != MF_ACTION_TASK)
+        return row->output_uri;
+    return mf_action_output_folder(page->scratch, page->watch->output_base, row->name, row->attempts);
+}
+
 /* The output is in every update, since the client replaces its copy by whatever comes; the error comes with
  * the first update of the phase, the only one from which the client takes it. */
 static enum mf_code send_child(struct page *page, const struct mf_action_row *row)
@@ -71,7 +80,7 @@ static enum mf_code send_child(struct page *page, const struct mf_action_row *ro
         .action_id = mf_action_id_of(&id, row),
         .phase = row->phase,
         .error = error,
-        .output_uri = row->output_uri,
+        .output_uri = output_uri(page, row),
         .value = value,
     };
     send(page->watch, page->follow, &update, NULL);
@@ -117,6 +126,7 @@ static void start(struct mf_store *store, struct mf_call *call,
 {
     struct mf_error err;
     struct mf_db *db = NULL;
+    struct mf_run_row row;
     const struct pb_common_RunIdentifier *run = parent ? parent->run : NULL;
     struct watch *watch = MF_NEW(mf_call_arena(call), struct watch);
     enum mf_code code = watch ? MF_OK : mf_fail_memory(&err);
@@ -125,13 +135,15 @@ static void start(struct mf_store *store, struct mf_call *call,
     if (code == MF_OK)
         code = mf_store_reader(store, &db, &err);
     if (code == MF_OK)
-        code = mf_run_id(db, run->project, run->domain, run->name, &watch->run_id, &err);
+        code = mf_run_find(db, mf_call_arena(call), run->project, run->domain, run->name, &row, &err);
     mf_store_reader_done(store, db);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
     }
     watch->response = response;
+    watch->run_id = row.id;
+    watch->output_base = row.output_base;
     watch->parent = parent->name;
     const struct mf_follow_config config = {
         .store = store,

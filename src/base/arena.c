@@ -158,7 +158,7 @@ void *mf_arena_grow(struct mf_arena *arena, void *old, size_t old_size, size_t n
         return old;
     struct block *block = arena->newest;
     char *bytes = old;
-    bool last = bytes >= block_data(block) && bytes <= block_data(block) + block->used &&
+    bool last = block && bytes >= block_data(block) && bytes <= block_data(block) + block->used &&
                 (size_t)(block_data(block) + block->used - bytes) == old_size;
     size_t extra = new_size - old_size;
     if (last && extra <= block->size - block->used) {

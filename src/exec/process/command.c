@@ -1,5 +1,6 @@
 #include "exec/process/command.h"
 
+#include "action/machine.h"
 #include "base/time.h"
 #include "exec/process/template.h"
 #include "gen/flyteidl2/core/literals.pb.h"
@@ -14,19 +15,10 @@
 
 /* ---- names ---- */
 
-struct mf_str mf_command_prefix(struct mf_arena *arena, const struct mf_run_row *run, struct mf_str action,
-                                int32_t attempt)
-{
-    struct mf_str base = run->output_base;
-    while (base.len > 0 && base.ptr[base.len - 1] == '/')
-        base.len--;
-    return mf_str_printf(arena, "%.*s/%.*s/%d", MF_FMT(base), MF_FMT(action), attempt);
-}
-
 enum mf_code mf_command_names(struct mf_arena *arena, const struct mf_run_row *run, struct mf_str action,
                               int32_t attempt, struct mf_command_names *out, struct mf_error *err)
 {
-    out->prefix = mf_command_prefix(arena, run, action, attempt);
+    out->prefix = mf_action_output_folder(arena, run->output_base, action, attempt);
     out->pod_name = mf_str_printf(arena, "%.*s-%.*s-%d", MF_FMT(run->name), MF_FMT(action), attempt - 1);
     out->mark = mf_str_printf(arena, MF_COMMAND_MARK "=%lld/%.*s/%d/%lld", (long long)run->id, MF_FMT(action),
                               attempt, (long long)run->created_at);

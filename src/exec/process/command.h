@@ -36,9 +36,6 @@ struct mf_command_input {
 /* Name of the variable in mark. */
 #define MF_COMMAND_MARK "_MAYFLY_ATTEMPT"
 
-/* <output base>/<action>/<attempt> */
-struct mf_str mf_command_prefix(struct mf_arena *arena, const struct mf_run_row *run, struct mf_str action,
-                                int32_t attempt);
 enum mf_code mf_command_names(struct mf_arena *arena, const struct mf_run_row *run, struct mf_str action,
                               int32_t attempt, struct mf_command_names *out,
                               struct mf_error *err) MF_CHECK_RESULT;

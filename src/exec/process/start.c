@@ -84,9 +84,10 @@ static enum mf_code find_checkpoint(struct start *start, struct mf_str *out, str
     enum mf_code code = mf_store_reader(exec->config.store, &db, err);
     for (int32_t attempt = start->step.attempt - 1; code == MF_OK && attempt > 0 && out->len == 0;
          attempt--) {
-        struct mf_str folder = mf_str_printf(
-            start->step.arena, "%.*s/_flytecheckpoints",
-            MF_FMT(mf_command_prefix(start->step.arena, &start->rows.run, start->step.name, attempt)));
+        struct mf_str folder =
+            mf_str_printf(start->step.arena, "%.*s/_flytecheckpoints",
+                          MF_FMT(mf_action_output_folder(start->step.arena, start->rows.run.output_base,
+                                                         start->step.name, attempt)));
         struct prefix prefix = {.text = mf_str_skip(folder, base.len + 1)};
         if (!folder.ptr || !mf_str_starts(folder, base))
             break;
