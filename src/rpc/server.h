@@ -49,8 +49,8 @@ bool mf_rpc_run(struct mf_rpc *rpc, struct mf_work *work);
 /* Streams are ended cleanly (Connect: end of stream, gRPC: unavailable) so that clients reconnect elsewhere.
  */
 void mf_rpc_drain(struct mf_rpc *rpc);
-/* Finishes the handlers that are queued and ends the workers; after the network server has stopped. Commands that
- * handlers left with the writer may still complete their calls until mf_rpc_free. */
+/* Finishes the handlers that are queued and ends the workers; after the network server has stopped. Commands
+ * that handlers left with the writer may still complete their calls until mf_rpc_free. */
 void mf_rpc_stop(struct mf_rpc *rpc);
 void mf_rpc_free(struct mf_rpc *rpc); /* after the network server has stopped */
 
