@@ -35,7 +35,7 @@ static int print_buf(struct mf_buf *buf)
 static int complain(const struct mf_error *err, enum exit_code code)
 {
     fprintf(stderr, "mayfly: %s\n", err->message);
-    return code;
+    return (int)code;
 }
 
 static int print_help(void)
