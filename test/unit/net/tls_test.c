@@ -93,6 +93,31 @@ struct client {
     int fd;
 };
 
+/* A system call that a signal has interrupted shows as a wish to try again. */
+static bool again(struct client *client, int rc)
+{
+    int error = rc > 0 ? SSL_ERROR_NONE : SSL_get_error(client->ssl, rc);
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static int tls_read(struct client *client, void *to, int room)
+{
+    int n;
+    do {
+        n = SSL_read(client->ssl, to, room);
+    } while (again(client, n));
+    return n;
+}
+
+static int tls_write(struct client *client, const void *bytes, int len)
+{
+    int n;
+    do {
+        n = SSL_write(client->ssl, bytes, len);
+    } while (again(client, n));
+    return n;
+}
+
 /* protocols: as ALPN wants them. Returns what the handshake says. */
 static bool open_client(struct client *client, uint16_t port, const char *protocols,
                         const struct identity *me)
@@ -113,7 +138,11 @@ static bool open_client(struct client *client, uint16_t port, const char *protoc
     client->ssl = SSL_new(client->ctx);
     assert_non_null(client->ssl);
     SSL_set_fd(client->ssl, client->fd);
-    return SSL_connect(client->ssl) == 1;
+    int rc;
+    do {
+        rc = SSL_connect(client->ssl);
+    } while (again(client, rc));
+    return rc == 1;
 }
 
 static void close_client(struct client *client)
@@ -125,7 +154,7 @@ static void close_client(struct client *client)
 
 static void tls_send(struct client *client, const char *text)
 {
-    assert_int_equal(SSL_write(client->ssl, text, (int)strlen(text)), (int)strlen(text));
+    assert_int_equal(tls_write(client, text, (int)strlen(text)), (int)strlen(text));
 }
 
 /* Until text has come, or the end when it is NULL; false when the connection ends before. */
@@ -134,7 +163,7 @@ static bool tls_expect(struct client *client, struct mf_buf *got, const char *te
     while (!text || !client_contains(got, text)) {
         char *to = mf_buf_reserve(got, 65536);
         assert_non_null(to);
-        int n = SSL_read(client->ssl, to, 65536);
+        int n = tls_read(client, to, 65536);
         if (n <= 0)
             return !text;
         mf_buf_commit(got, (size_t)n);
@@ -175,10 +204,10 @@ static void the_client_chooses_the_protocol(void **state)
     assert_int_equal(len, 2);
     assert_memory_equal(name, "h2", 2);
     mf_buf_clear(&got);
-    assert_int_equal(SSL_write(client.ssl, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33), 33);
+    assert_int_equal(tls_write(&client, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33), 33);
     while (got.len < 9) {
         char *to = mf_buf_reserve(&got, 4096);
-        int n = SSL_read(client.ssl, to, 4096);
+        int n = tls_read(&client, to, 4096);
         assert_true(n > 0);
         mf_buf_commit(&got, (size_t)n);
     }
@@ -204,7 +233,7 @@ static void much_goes_both_ways(void **state)
     assert_true(open_client(&client, app.port, NULL, NULL));
     tls_send(&client,
              "POST /collect HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1048576\r\n\r\n");
-    assert_int_equal(SSL_write(client.ssl, body, BODY), BODY);
+    assert_int_equal(tls_write(&client, body, BODY), BODY);
     assert_true(tls_expect(&client, &got, NULL));
     assert_true(got.len > BODY && got.len < BODY + 4096);
     close_client(&client);
@@ -251,7 +280,7 @@ static void clients_show_their_certificates(void **state)
     for (int i = 0; i < 2; i++) {
         /* With TLS 1.3 the client learns it only when it reads. */
         if (open_client(&client, app.port, NULL, refused[i])) {
-            (void)SSL_write(client.ssl, request, sizeof request - 1);
+            (void)tls_write(&client, request, sizeof request - 1);
             assert_false(tls_expect(&client, &got, "hello"));
         }
         close_client(&client);
