@@ -44,12 +44,14 @@ with Server() as server:
     gate = FOLDER / "gate"
     name = server.create_run(shell_task(f"while [ ! -e {gate} ]; do sleep 0.05; done"))
     eventually(lambda: server.phase(name) == "ACTION_PHASE_RUNNING", "the task runs")
-    ends = {}
+    begun, ends = set(), {}
 
     def follow(what, service, method, message):
         with server.stream(service, method, message, timeout=60) as messages:
             try:
-                ends[what] = len(list(messages))
+                for count, _ in enumerate(messages, 1):
+                    begun.add(what)
+                    ends[what] = count
             except Exception as error:  # the test reports it
                 ends[what] = error
 
@@ -61,13 +63,7 @@ with Server() as server:
     for thread in streams:
         thread.start()
 
-    def streams_open():
-        page = server.request("GET", "/metrics")[2].decode()
-        return all(f'mayfly_rpc_started_total{{method="/{service}/{method}"}} 1' in page
-                   for service, method in [(RUNS, "WatchActionDetails"), (RUNS, "WatchRunDetails"),
-                                           (ACTIONS, "WatchForUpdates")])
-
-    eventually(streams_open, "three streams are open")
+    eventually(lambda: len(begun) == 3, "three streams show where things stand")
     server.process.send_signal(signal.SIGTERM)
     for thread in streams:
         thread.join(60)

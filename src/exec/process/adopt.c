@@ -141,8 +141,12 @@ static void tell_adopted(struct mf_task *task)
 static bool copy_work_dir(struct mf_task *task, struct mf_str work_dir)
 {
     free(task->work_dir);
-    task->work_dir = strndup(work_dir.ptr, work_dir.len);
-    return task->work_dir != NULL;
+    task->work_dir = malloc(work_dir.len + 1);
+    if (!task->work_dir)
+        return false;
+    memcpy(task->work_dir, work_dir.ptr, work_dir.len);
+    task->work_dir[work_dir.len] = '\0';
+    return true;
 }
 
 static bool adopt(struct load *load, const struct adopted *adopted)
