@@ -122,6 +122,7 @@ struct mf_exchange {
     struct mf_link link; /* conn->exchanges */
     const struct mf_exchange_ops *ops;
     void *ctx;
+    uint64_t begun_ms;    /* when its head was complete */
     uint64_t progress_ms; /* last piece of the body, or of the output */
     uint64_t length_left; /* of the response, when has_length */
     bool bound;
@@ -218,6 +219,8 @@ void mf_exchange_detach(struct mf_exchange *exchange);
 void mf_exchange_close(struct mf_exchange *exchange);
 /* Answers in the application's place, which is told that the exchange is over. */
 void mf_exchange_refuse(struct mf_exchange *exchange, int status, struct mf_str text);
+/* The request has been in coming for longer than the limits allow, in all or without progress. */
+bool mf_exchange_is_late(const struct mf_exchange *exchange, uint64_t now);
 /* Output has gone; calls on_drain when there is room again. */
 void mf_exchange_look_at_room(struct mf_exchange *exchange);
 

@@ -24,7 +24,8 @@ struct mf_exchange *mf_exchange_new(struct mf_connection *conn, const struct mf_
     struct mf_exchange *exchange = malloc(sizeof *exchange + fields + bytes);
     if (!exchange)
         return NULL;
-    *exchange = (struct mf_exchange){.conn = conn, .progress_ms = mf_io_now(conn->io)};
+    uint64_t now = mf_io_now(conn->io);
+    *exchange = (struct mf_exchange){.conn = conn, .begun_ms = now, .progress_ms = now};
     struct mf_http_request *request = &exchange->request;
     char *at = (char *)(exchange->headers + head->count);
     at = put(at, method, &request->method);
@@ -306,4 +307,13 @@ size_t mf_exchange_queued(const struct mf_exchange *exchange)
 bool mf_exchange_responded(const struct mf_exchange *exchange)
 {
     return exchange->responded;
+}
+
+bool mf_exchange_is_late(const struct mf_exchange *exchange, uint64_t now)
+{
+    const struct mf_net_limits *limits = &exchange->conn->io->limits;
+    if (exchange->patient)
+        return false;
+    return now - exchange->begun_ms > limits->request_ms ||
+           (!exchange->paused && now - exchange->progress_ms > limits->body_ms);
 }

@@ -486,8 +486,7 @@ static void h1_tick(struct mf_connection *conn, uint64_t now)
     } else if (conn->eof) {
         if (!exchange->finished && now - h1->eof_ms > HALF_CLOSED_MS)
             mf_connection_abort(conn);
-    } else if (h1->in_message && !exchange->paused && !exchange->patient && !exchange->gone &&
-               now - exchange->progress_ms > limits->body_ms) {
+    } else if (h1->in_message && !exchange->gone && mf_exchange_is_late(exchange, now)) {
         h1->last = true;
         mf_exchange_refuse(exchange, 408, MF_STR("the request's body took too long; send it at once\n"));
     }

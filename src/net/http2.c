@@ -480,8 +480,7 @@ static void tick_exchange(struct mf_exchange *exchange, uint64_t now)
     if (waiting(exchange) > 0) {
         if (idle > limits->send_ms)
             mf_exchange_reset(exchange);
-    } else if (!exchange->ended && !exchange->responded && !exchange->paused && !exchange->patient &&
-               idle > limits->body_ms) {
+    } else if (!exchange->ended && !exchange->responded && mf_exchange_is_late(exchange, now)) {
         mf_exchange_refuse(exchange, 408, MF_STR("the request's body took too long; send it at once\n"));
     }
 }

@@ -18,7 +18,7 @@ static uint32_t tick_ms(const struct mf_net_limits *limits)
 {
     uint32_t shortest =
         least(least(limits->idle_ms, limits->header_ms), least(limits->body_ms, limits->send_ms));
-    uint32_t ms = least(shortest / 4, TICK_MS_MAX);
+    uint32_t ms = least(least(shortest, limits->request_ms) / 4, TICK_MS_MAX);
     return ms < TICK_MS_MIN ? TICK_MS_MIN : ms;
 }
 

@@ -72,6 +72,7 @@ static void set_defaults(struct mf_net_limits *limits)
     set_default(&limits->idle_ms, 120000);
     set_default(&limits->header_ms, 30000);
     set_default(&limits->body_ms, 60000);
+    set_default(&limits->request_ms, 3600000);
     set_default(&limits->send_ms, 120000);
 }
 

@@ -18,6 +18,7 @@ struct mf_net_limits {
     uint32_t idle_ms;       /* connection without an exchange; 120 s */
     uint32_t header_ms;     /* from the first byte of a request to the end of its headers; 30 s */
     uint32_t body_ms;       /* without progress of a request body that somebody reads; 60 s */
+    uint32_t request_ms;    /* from the head of a request to the end of its body, however it trickles; 1 h */
     uint32_t send_ms;       /* without progress of queued output; 120 s */
     size_t send_high_water; /* per exchange; 256 KiB; the low one is half of it */
 };

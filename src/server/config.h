@@ -67,6 +67,8 @@ enum mf_config_type {
     X(HEADER_TIMEOUT, "header-timeout", DURATION, 100, 3600000, "30s",                                       \
       "For the header section of a request to arrive.")                                                      \
     X(BODY_TIMEOUT, "body-timeout", DURATION, 100, 3600000, "60s", "Without progress of a request body.")    \
+    X(REQUEST_TIMEOUT, "request-timeout", DURATION, 100, 86400000, "1h",                                     \
+      "For a whole request to arrive, however steadily it trickles. Streams of messages are exempt.")        \
     X(SEND_TIMEOUT, "send-timeout", DURATION, 100, 3600000, "120s",                                          \
       "Without progress of output that waits.")                                                              \
     X(IDLE_TIMEOUT, "idle-timeout", DURATION, 100, 86400000, "120s", "For a connection without a request.")  \

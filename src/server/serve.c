@@ -150,6 +150,7 @@ static enum mf_code start_listener(struct server *s, struct mf_error *err)
                 .idle_ms = (uint32_t)number(s, MF_CONF_IDLE_TIMEOUT),
                 .header_ms = (uint32_t)number(s, MF_CONF_HEADER_TIMEOUT),
                 .body_ms = (uint32_t)number(s, MF_CONF_BODY_TIMEOUT),
+                .request_ms = (uint32_t)number(s, MF_CONF_REQUEST_TIMEOUT),
                 .send_ms = (uint32_t)number(s, MF_CONF_SEND_TIMEOUT),
             },
     };

@@ -21,7 +21,8 @@ def answer_of(connection):
         data += piece
 
 
-with Server("--message-bytes", "1MiB", "--header-timeout", "1s", "--body-timeout", "1s") as server:
+with Server("--message-bytes", "1MiB", "--header-timeout", "1s", "--body-timeout", "1s",
+            "--request-timeout", "2s") as server:
     details = f"/{RUNS}/GetRunDetails"
     create = f"/{RUNS}/CreateRun"
 
@@ -106,6 +107,21 @@ with Server("--message-bytes", "1MiB", "--header-timeout", "1s", "--body-timeout
                 answer = b""
             check(status in answer.split(b"\r\n")[0] or (status in (b"431", b"408") and answer == b""),
                   f"{bytes_sent[:60]!r}: {answer[:100]!r}")
+
+    # A request that never rests and never ends.
+    with raw_connection(server) as connection:
+        connection.sendall(b"POST " + create.encode() + b" HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                           b"content-length: 100000\r\n\r\n")
+        connection.settimeout(0.1)
+
+        def trickle():
+            try:
+                connection.sendall(b" ")
+                return connection.recv(100)
+            except TimeoutError:
+                return b""
+
+        check(b"408" in eventually(trickle, "a trickling request is refused", 15), "a trickling request")
 
     # An enveloped message that is cut short.
     body = struct.pack(">BI", 0, 100) + b"{}"
