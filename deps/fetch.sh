@@ -54,10 +54,8 @@ fetch_sdists() {
     done
     mv "$work"/src/uvloop-*/vendor/libuv "$work/libuv"
     mv "$work"/src/httptools-*/vendor/llhttp "$work/llhttp"
-    mv "$work"/src/yyjson-*/yyjson "$work/yyjson"
     cp "$work/libuv/LICENSE" "$work/licences/libuv"
     cp "$work/llhttp/LICENSE-MIT" "$work/licences/llhttp"
-    cp "$work"/src/yyjson-*/LICENSE "$work/licences/yyjson"
 }
 
 fetch_npm() {
@@ -81,7 +79,7 @@ echo "Fetching third-party sources into $dir"
 fetch_wheels
 fetch_sdists
 fetch_npm
-for part in idl libuv llhttp yyjson sqlite licences; do
+for part in idl libuv llhttp sqlite licences; do
     rm -rf "${dir:?}/$part"
     mv "$work/$part" "$dir/$part"
 done
