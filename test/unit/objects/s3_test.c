@@ -6,7 +6,7 @@ static void small_and_large_bodies(void **state)
     const size_t sizes[] = {0, 1, 32 << 10, (32 << 10) + 1, 1000000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct mf_str body = s3_bytes(w, sizes[i], 1);
-        char target[32];
+        char target[48];
         snprintf(target, sizeof target, "/mayfly/size/%zu", sizes[i]);
         struct s3_answer put = s3_put(w, target, body);
         assert_int_equal(put.status, 200);

@@ -13,10 +13,15 @@ static struct pb_dataproxy_CreateUploadLocationRequest location(void)
                                                              .content_md5 = HELLO_MD5};
 }
 
-static struct pb_dataproxy_CreateUploadLocationResponse *
+static struct pb_dataproxy_CreateUploadLocationResponse
 ask(struct wire *w, const struct pb_dataproxy_CreateUploadLocationRequest *request, const char *code)
 {
-    return wire_call(w, PROXY, pb_dataproxy_DataProxyService_CreateUploadLocation, request, code);
+    const struct pb_dataproxy_CreateUploadLocationResponse *response =
+        wire_call(w, PROXY, pb_dataproxy_DataProxyService_CreateUploadLocation, request, code);
+    if (response)
+        return *response;
+    assert_non_null(code);
+    return (struct pb_dataproxy_CreateUploadLocationResponse){0};
 }
 
 static void an_upload(void **state)
@@ -28,23 +33,24 @@ static void an_upload(void **state)
     struct mf_str read;
     request.expires_in = &minute;
     request.add_content_md5_metadata = true;
-    struct pb_dataproxy_CreateUploadLocationResponse *place = ask(w, &request, NULL);
-    assert_str(place->native_url, "s3://mayfly/uploads/p/d/LVAUAKV4JMVHNOLRTWIRAF6FSI======/a b.tgz");
-    assert_true(place->expires_at->seconds > 0);
-    assert_int_equal(place->headers.count, 2);
-    for (uint32_t i = 0; i < place->headers.count; i++) {
-        assert_str(place->headers.items[i]->value, HELLO_MD5_TEXT);
-        headers[i].value = place->headers.items[i]->value;
+    const struct pb_dataproxy_CreateUploadLocationResponse place = ask(w, &request, NULL);
+    assert_str(place.native_url, "s3://mayfly/uploads/p/d/LVAUAKV4JMVHNOLRTWIRAF6FSI======/a b.tgz");
+    assert_non_null(place.expires_at);
+    assert_true(place.expires_at->seconds > 0);
+    assert_int_equal(place.headers.count, 2);
+    for (uint32_t i = 0; i < place.headers.count; i++) {
+        assert_str(place.headers.items[i]->value, HELLO_MD5_TEXT);
+        headers[i].value = place.headers.items[i]->value;
     }
-    assert_str(place->headers.items[0]->key, "Content-MD5");
-    assert_str(place->headers.items[1]->key, "x-amz-meta-flyteContentMD5");
+    assert_str(place.headers.items[0]->key, "Content-MD5");
+    assert_str(place.headers.items[1]->key, "x-amz-meta-flyteContentMD5");
     headers[0].name = MF_STR("content-md5");
     headers[1].name = MF_STR("x-amz-meta-flytecontentmd5");
-    assert_int_equal(data_http(w, "PUT", place->signed_url, headers, 1, MF_STR("hello"), NULL), 403);
-    assert_int_equal(data_http(w, "PUT", place->signed_url, headers, 2, MF_STR("other"), NULL), 400);
-    assert_int_equal(data_http(w, "PUT", place->signed_url, headers, 2, MF_STR("hello"), NULL), 200);
+    assert_int_equal(data_http(w, "PUT", place.signed_url, headers, 1, MF_STR("hello"), NULL), 403);
+    assert_int_equal(data_http(w, "PUT", place.signed_url, headers, 2, MF_STR("other"), NULL), 400);
+    assert_int_equal(data_http(w, "PUT", place.signed_url, headers, 2, MF_STR("hello"), NULL), 200);
     assert_int_equal(
-        mf_object_read(parts.objects, w->entity.arena, place->native_url, 99, &read, &w->entity.err), MF_OK);
+        mf_object_read(parts.objects, w->entity.arena, place.native_url, 99, &read, &w->entity.err), MF_OK);
     assert_str(read, "hello");
 }
 
@@ -88,7 +94,7 @@ static void a_named_place_is_given_once(void **state)
     struct wire *w = *state;
     struct pb_dataproxy_CreateUploadLocationRequest request = location();
     request.filename_root = MF_STR("root");
-    assert_str(ask(w, &request, NULL)->native_url, "s3://mayfly/uploads/p/d/root/a b.tgz");
+    assert_str(ask(w, &request, NULL).native_url, "s3://mayfly/uploads/p/d/root/a b.tgz");
     data_write(w, "s3://mayfly/uploads/p/d/root/a b.tgz", MF_STR("hello"));
     ask(w, &request, NULL); /* who brings the same may come again */
     request.content_md5 = MF_STR_EMPTY;
@@ -165,12 +171,15 @@ static void hashes(void **state)
     expect_hash(give(&g, 2, false), ignore(&i, 1), "ImqB6TmEjYE");
 }
 
-static struct pb_common_OffloadedInputData *
+static struct pb_common_OffloadedInputData
 upload(struct wire *w, const struct pb_dataproxy_UploadInputsRequest *request, const char *code)
 {
-    struct pb_dataproxy_UploadInputsResponse *response =
+    const struct pb_dataproxy_UploadInputsResponse *response =
         wire_call(w, PROXY, pb_dataproxy_DataProxyService_UploadInputs, request, code);
-    return response ? response->offloaded_input_data : NULL;
+    if (response && response->offloaded_input_data)
+        return *response->offloaded_input_data;
+    assert_non_null(code);
+    return (struct pb_common_OffloadedInputData){0};
 }
 
 static void inputs(void **state)
@@ -187,24 +196,24 @@ static void inputs(void **state)
         .inputs = give(&g, 2, true),
     };
     struct mf_str bytes;
-    struct pb_common_OffloadedInputData *first = upload(w, &request, NULL);
-    assert_str(first->inputs_hash, "ImqB6TmEjYE");
-    assert_true(mf_str_starts(first->uri, MF_STR("s3://mayfly/uploads/p/d/offloaded-inputs/")));
-    assert_true(mf_str_ends(first->uri, MF_STR("/inputs.pb")));
-    assert_int_equal(mf_object_read(parts.objects, w->entity.arena, first->uri, 9999, &bytes, &w->entity.err),
+    const struct pb_common_OffloadedInputData first = upload(w, &request, NULL);
+    assert_str(first.inputs_hash, "ImqB6TmEjYE");
+    assert_true(mf_str_starts(first.uri, MF_STR("s3://mayfly/uploads/p/d/offloaded-inputs/")));
+    assert_true(mf_str_ends(first.uri, MF_STR("/inputs.pb")));
+    assert_int_equal(mf_object_read(parts.objects, w->entity.arena, first.uri, 9999, &bytes, &w->entity.err),
                      MF_OK);
     assert_true(mf_str_eq(bytes, wire_encode(w, &pb_task_Inputs_type, request.inputs)));
-    assert_true(mf_str_eq(upload(w, &request, NULL)->uri, first->uri));
+    assert_true(mf_str_eq(upload(w, &request, NULL).uri, first.uri));
 
     /* The same for the cache, and yet a place of its own. */
     request.inputs = give(&g, 1, true);
-    struct pb_common_OffloadedInputData *second = upload(w, &request, NULL);
-    assert_true(mf_str_eq(second->inputs_hash, first->inputs_hash));
-    assert_false(mf_str_eq(second->uri, first->uri));
+    const struct pb_common_OffloadedInputData second = upload(w, &request, NULL);
+    assert_true(mf_str_eq(second.inputs_hash, first.inputs_hash));
+    assert_false(mf_str_eq(second.uri, first.uri));
 
     request.base_dir = MF_STR("s3://mayfly/elsewhere/");
     assert_true(
-        mf_str_starts(upload(w, &request, NULL)->uri, MF_STR("s3://mayfly/elsewhere/p/d/offloaded-inputs/")));
+        mf_str_starts(upload(w, &request, NULL).uri, MF_STR("s3://mayfly/elsewhere/p/d/offloaded-inputs/")));
     request.base_dir = MF_STR("s3://other/x");
     upload(w, &request, "invalid_argument");
     request.base_dir = MF_STR_EMPTY;
@@ -248,7 +257,7 @@ static void inputs_of_a_deployed_task(void **state)
     upload(w, &request, "not_found");
     struct mf_str spec = wire_encode(w, &pb_task_TaskSpec_type, ignore(&i, 1));
     assert_int_equal(entity_write(&w->entity, add_task, &spec), MF_OK);
-    assert_str(upload(w, &request, NULL)->inputs_hash, "ImqB6TmEjYE");
+    assert_str(upload(w, &request, NULL).inputs_hash, "ImqB6TmEjYE");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, data_setup, data_teardown)
