@@ -2,6 +2,9 @@
 
 #include "rpc/connect.h"
 
+#include <ctype.h>
+#include <stdio.h>
+
 /* From the HTTP request to a call that runs, or to a refusal in plain HTTP. I/O thread. */
 
 /* ---- refusals without a call ---- */
@@ -29,27 +32,46 @@ static void refuse_type(struct mf_exchange *exchange, bool streaming)
     refuse(exchange, 415, &header, 1, MF_STR("this content type is not served here; see \"accept-post\"\n"));
 }
 
+/* "<service>/<method> is not served here", naming what was asked for when it can stand in JSON and in a
+ * header as it is. */
+static struct mf_str not_served(struct mf_str path, char *room, size_t size)
+{
+    struct mf_str name = mf_str_skip(path, 1);
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        if (!isalnum(c) && c != '.' && c != '_' && c != '/')
+            name.len = 0;
+    }
+    if (name.len == 0 || name.len > 200)
+        return MF_STR("this server has no such method");
+    int len = snprintf(room, size, "%.*s is not served here", MF_FMT(name));
+    return mf_str_make(room, (size_t)len);
+}
+
 /* A path that nothing serves. An RPC client is told in its own words. */
 static void refuse_path(struct mf_exchange *exchange)
 {
+    char room[256], json[320];
+    const struct mf_http_request *request = mf_exchange_request(exchange);
     const struct mf_media *media = mf_media_find(mf_exchange_header(exchange, "content-type"));
-    bool post = mf_str_eq_c(mf_exchange_request(exchange)->method, "POST");
+    bool post = mf_str_eq_c(request->method, "POST");
     if (!post || !media || media->protocol == MF_PROTOCOL_CONNECT_STREAM) {
         refuse(exchange, 404, NULL, 0, MF_STR("nothing is served under this path\n"));
         return;
     }
+    struct mf_str text = not_served(request->path, room, sizeof room);
     if (media->protocol == MF_PROTOCOL_CONNECT) {
         struct mf_header header = {MF_STR("content-type"), MF_STR("application/json")};
-        if (mf_exchange_reply(exchange, 404, &header, 1,
-                              MF_STR("{\"code\":\"unimplemented\",\"message\":\"this server has no such "
-                                     "method\"}")) != MF_OK)
+        int len =
+            snprintf(json, sizeof json, "{\"code\":\"unimplemented\",\"message\":\"%.*s\"}", MF_FMT(text));
+        if (mf_exchange_reply(exchange, 404, &header, 1, mf_str_make(json, (size_t)len)) != MF_OK)
             mf_exchange_reset(exchange);
         return;
     }
     struct mf_header headers[] = {
         {MF_STR("content-type"), media->type},
         {MF_STR("grpc-status"), MF_STR("12")},
-        {MF_STR("grpc-message"), MF_STR("this server has no such method")},
+        {MF_STR("grpc-message"), text},
     };
     if (mf_exchange_respond(exchange, 200, headers, 3, true) != MF_OK)
         mf_exchange_reset(exchange);
