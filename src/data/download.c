@@ -1,21 +1,8 @@
 #include "data/service.h"
 
 #include "action/machine.h"
+#include "run/data.h"
 #include "store/task.h"
-
-#define DATA_MAX ((size_t)64 << 20)
-/* The single output of a condition, as the SDK names single outputs. */
-#define VALUE_NAME MF_STR("o0")
-
-static struct mf_str folder_file(struct mf_arena *arena, struct mf_str folder, const char *file)
-{
-    struct mf_str suffix = mf_str_printf(arena, "/%s", file);
-    if (!suffix.ptr || mf_str_ends(folder, suffix))
-        return folder;
-    while (mf_str_ends(folder, MF_STR("/")))
-        folder.len--;
-    return mf_str_printf(arena, "%.*s%.*s", MF_FMT(folder), MF_FMT(suffix));
-}
 
 /* ---- CreateDownloadLink ---- */
 
@@ -113,7 +100,7 @@ static enum mf_code report_of_action(struct mf_data *data, struct mf_arena *aren
     *uri = report.uri;
     /* While the attempt runs its report may be written already, and no event tells of it. */
     if (uri->len == 0 && row->kind == MF_ACTION_TASK && row->output_uri.len > 0 && attempt == row->attempts)
-        *uri = folder_file(arena, row->output_uri, "report.html");
+        *uri = mf_str_printf(arena, "%.*s/report.html", MF_FMT(row->output_uri));
     return uri->len > 0
                ? MF_OK
                : mf_fail(err, MF_NOT_FOUND,
@@ -191,74 +178,40 @@ void mf_data_on_download_link(void *service, struct mf_call *call)
 
 /* ---- GetActionData ---- */
 
-/* An object that is not there (yet) reads as an empty message, and its uri is left out. */
-static enum mf_code read_message(struct mf_data *data, struct mf_arena *arena, const struct pb_type *type,
-                                 struct mf_str *uri, void **out, struct mf_error *err)
+/* What is not there (yet) is shown as an empty message, without a name. */
+static bool fill_gaps(struct mf_arena *arena, struct mf_run_data *read)
 {
-    struct mf_str bytes = MF_STR_EMPTY;
-    struct mf_str asked = *uri;
-    enum mf_code code = MF_NOT_FOUND;
-    if (asked.len > 0)
-        code = mf_object_read(data->config.objects, arena, asked, DATA_MAX, &bytes, err);
-    if (code == MF_NOT_FOUND) {
-        *uri = MF_STR_EMPTY;
-        *out = pb_new(arena, type);
-        return *out ? MF_OK : mf_fail_memory(err);
+    if (!read->inputs) {
+        read->inputs_uri = MF_STR_EMPTY;
+        read->inputs = pb_new(arena, &pb_task_Inputs_type);
     }
-    if (code == MF_OK && pb_decode(arena, type, bytes, out, err) != MF_OK)
-        code = mf_fail(err, MF_DATA_LOSS, "%.*s does not hold a %s", MF_FMT(asked), pb_type_name(type));
-    return code;
-}
-
-static enum mf_code add_answer(struct mf_arena *arena, struct mf_str value, struct pb_task_Outputs *outputs,
-                               struct mf_error *err)
-{
-    void *decoded = NULL;
-    struct pb_task_NamedLiteral *literal = MF_NEW(arena, struct pb_task_NamedLiteral);
-    if (!literal || !PB_PUSH(arena, outputs->literals, literal))
-        return mf_fail_memory(err);
-    enum mf_code code = pb_decode(arena, &pb_core_Literal_type, value, &decoded, err);
-    literal->name = VALUE_NAME;
-    literal->value = decoded;
-    return code;
-}
-
-static enum mf_code read_data(struct mf_data *data, struct mf_arena *arena, const struct mf_action_row *row,
-                              struct pb_dataproxy_GetActionDataResponse *out, struct mf_error *err)
-{
-    void *inputs = NULL;
-    void *outputs = NULL;
-    bool done = row->phase == MF_PHASE_SUCCEEDED || row->phase == MF_PHASE_RECOVERED;
-    out->inputs_uri = out->outputs_uri = MF_STR_EMPTY;
-    if (row->kind != MF_ACTION_CONDITION && row->input_uri.len > 0)
-        out->inputs_uri = folder_file(arena, row->input_uri, "inputs.pb");
-    if (row->kind == MF_ACTION_TRACE)
-        out->outputs_uri = row->output_uri;
-    else if (row->kind == MF_ACTION_TASK && done && row->output_uri.len > 0)
-        out->outputs_uri = folder_file(arena, row->output_uri, "outputs.pb");
-    if (!out->inputs_uri.ptr || !out->outputs_uri.ptr)
-        return mf_fail_memory(err);
-    enum mf_code code = read_message(data, arena, &pb_task_Inputs_type, &out->inputs_uri, &inputs, err);
-    if (code == MF_OK)
-        code = read_message(data, arena, &pb_task_Outputs_type, &out->outputs_uri, &outputs, err);
-    out->inputs = inputs;
-    out->outputs = outputs;
-    if (code == MF_OK && row->value.len > 0)
-        code = add_answer(arena, row->value, outputs, err);
-    return code;
+    if (!read->outputs) {
+        read->outputs_uri = MF_STR_EMPTY;
+        read->outputs = pb_new(arena, &pb_task_Outputs_type);
+    }
+    return read->inputs && read->outputs;
 }
 
 void mf_data_on_action_data(void *service, struct mf_call *call)
 {
     const struct pb_dataproxy_GetActionDataRequest *request = mf_call_request(call);
-    struct pb_dataproxy_GetActionDataResponse response = {0};
+    struct mf_data *data = service;
+    struct mf_arena *arena = mf_call_arena(call);
+    struct mf_run_data read;
     struct mf_action_row row;
     struct mf_error err;
-    enum mf_code code = mf_data_action(service, mf_call_arena(call), request->action_id, &row, &err);
+    enum mf_code code = mf_data_action(data, arena, request->action_id, &row, &err);
     if (code == MF_OK)
-        code = read_data(service, mf_call_arena(call), &row, &response, &err);
-    if (code == MF_OK)
-        mf_call_reply(call, &response);
-    else
+        code = mf_run_data_read(data->config.objects, arena, &row, &read, &err);
+    if (code == MF_OK && !fill_gaps(arena, &read))
+        code = mf_fail_memory(&err);
+    if (code != MF_OK) {
         mf_call_fail_error(call, &err);
+        return;
+    }
+    const struct pb_dataproxy_GetActionDataResponse response = {.inputs = read.inputs,
+                                                                .outputs = read.outputs,
+                                                                .inputs_uri = read.inputs_uri,
+                                                                .outputs_uri = read.outputs_uri};
+    mf_call_reply(call, &response);
 }

@@ -1,4 +1,5 @@
 /* What an action read and wrote: GetActionData, GetActionDataURIs, GetActionLogContext. */
+#include "run/data.h"
 #include "action/machine.h"
 #include "gen/flyteidl2/workflow/run_service.pb.h"
 #include "run/attempts.h"
@@ -11,23 +12,20 @@
 /* Of a condition the answer is the output; the SDK names a single output so. */
 #define VALUE_NAME MF_STR("o0")
 
-struct uris {
-    struct mf_str inputs, outputs; /* empty: there are none (yet) */
-};
-
-static bool find_uris(struct mf_arena *arena, const struct mf_action_row *row, struct uris *out)
+enum mf_code mf_run_data_uris(struct mf_arena *arena, const struct mf_action_row *row,
+                              struct mf_run_data *out, struct mf_error *err)
 {
     bool done = row->phase == MF_PHASE_SUCCEEDED || row->phase == MF_PHASE_RECOVERED;
-    *out = (struct uris){MF_STR_EMPTY, MF_STR_EMPTY};
-    if (row->kind ==
-        MF_ACTION_CONDITION) /* its inputs are a name that the protocol wants and nobody writes */
-        return true;
+    *out = (struct mf_run_data){.inputs_uri = MF_STR_EMPTY, .outputs_uri = MF_STR_EMPTY};
+    /* The inputs of a condition are a name that the protocol wants and nobody writes. */
+    if (row->kind == MF_ACTION_CONDITION)
+        return MF_OK;
     if (row->input_uri.len > 0)
-        out->inputs = mf_run_inputs_file(arena, row->input_uri);
+        out->inputs_uri = mf_run_inputs_file(arena, row->input_uri);
     if (done && row->output_uri.len > 0)
-        out->outputs =
+        out->outputs_uri =
             row->kind == MF_ACTION_TRACE ? row->output_uri : mf_run_outputs_file(arena, row->output_uri);
-    return out->inputs.ptr && out->outputs.ptr;
+    return out->inputs_uri.ptr && out->outputs_uri.ptr ? MF_OK : mf_fail_memory(err);
 }
 
 static enum mf_code read_pair(struct mf_runs *runs, struct mf_arena *arena,
@@ -48,29 +46,29 @@ void mf_run_on_data_uris(void *service, struct mf_call *call)
 {
     const struct pb_workflow_GetActionDataURIsRequest *request = mf_call_request(call);
     struct mf_run_pair pair;
-    struct uris uris;
+    struct mf_run_data data;
     struct mf_error err;
     enum mf_code code = read_pair(service, mf_call_arena(call), request->action_id, &pair, &err);
-    if (code == MF_OK && !find_uris(mf_call_arena(call), &pair.action, &uris))
-        code = mf_fail_memory(&err);
+    if (code == MF_OK)
+        code = mf_run_data_uris(mf_call_arena(call), &pair.action, &data, &err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
     }
-    const struct pb_workflow_GetActionDataURIsResponse response = {.inputs_uri = uris.inputs,
-                                                                   .outputs_uri = uris.outputs};
+    const struct pb_workflow_GetActionDataURIsResponse response = {.inputs_uri = data.inputs_uri,
+                                                                   .outputs_uri = data.outputs_uri};
     mf_call_reply(call, &response);
 }
 
 /* An object that is not there (yet) reads as no message. */
-static enum mf_code read_message(struct mf_runs *runs, struct mf_arena *arena, struct mf_str uri,
+static enum mf_code read_message(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri,
                                  const struct pb_type *type, void **out, struct mf_error *err)
 {
     struct mf_str bytes;
     *out = NULL;
     if (uri.len == 0)
         return MF_OK;
-    enum mf_code code = mf_object_read(runs->objects, arena, uri, DATA_MAX, &bytes, err);
+    enum mf_code code = mf_object_read(objects, arena, uri, DATA_MAX, &bytes, err);
     if (code == MF_NOT_FOUND)
         return MF_OK;
     if (code != MF_OK)
@@ -96,17 +94,16 @@ static enum mf_code answer_of_condition(struct mf_arena *arena, const struct mf_
     return code;
 }
 
-static enum mf_code read_data(struct mf_runs *runs, struct mf_arena *arena, const struct mf_action_row *row,
-                              struct pb_workflow_GetActionDataResponse *out, struct mf_error *err)
+enum mf_code mf_run_data_read(struct mf_objects *objects, struct mf_arena *arena,
+                              const struct mf_action_row *row, struct mf_run_data *out, struct mf_error *err)
 {
-    struct uris uris;
     void *inputs = NULL;
     void *outputs = NULL;
-    if (!find_uris(arena, row, &uris))
-        return mf_fail_memory(err);
-    enum mf_code code = read_message(runs, arena, uris.inputs, &pb_task_Inputs_type, &inputs, err);
+    enum mf_code code = mf_run_data_uris(arena, row, out, err);
     if (code == MF_OK)
-        code = read_message(runs, arena, uris.outputs, &pb_task_Outputs_type, &outputs, err);
+        code = read_message(objects, arena, out->inputs_uri, &pb_task_Inputs_type, &inputs, err);
+    if (code == MF_OK)
+        code = read_message(objects, arena, out->outputs_uri, &pb_task_Outputs_type, &outputs, err);
     out->inputs = inputs;
     out->outputs = outputs;
     if (code == MF_OK && row->value.len > 0)
@@ -117,16 +114,20 @@ static enum mf_code read_data(struct mf_runs *runs, struct mf_arena *arena, cons
 void mf_run_on_data(void *service, struct mf_call *call)
 {
     const struct pb_workflow_GetActionDataRequest *request = mf_call_request(call);
-    struct pb_workflow_GetActionDataResponse response = {0};
+    struct mf_runs *runs = service;
     struct mf_run_pair pair;
+    struct mf_run_data data;
     struct mf_error err;
-    enum mf_code code = read_pair(service, mf_call_arena(call), request->action_id, &pair, &err);
+    enum mf_code code = read_pair(runs, mf_call_arena(call), request->action_id, &pair, &err);
     if (code == MF_OK)
-        code = read_data(service, mf_call_arena(call), &pair.action, &response, &err);
-    if (code == MF_OK)
-        mf_call_reply(call, &response);
-    else
+        code = mf_run_data_read(runs->objects, mf_call_arena(call), &pair.action, &data, &err);
+    if (code != MF_OK) {
         mf_call_fail_error(call, &err);
+        return;
+    }
+    const struct pb_workflow_GetActionDataResponse response = {.inputs = data.inputs,
+                                                               .outputs = data.outputs};
+    mf_call_reply(call, &response);
 }
 
 struct reading {
