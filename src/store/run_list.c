@@ -368,8 +368,10 @@ static void add_label(struct mf_select *select, const struct list *list, const s
     if (list->driver == BY_LABEL && filter == list->driving) {
         mf_select_sql(select, " AND l.name = ");
         mf_select_text(select, label_name(filter));
-        mf_select_sql(select, " AND l.value = ");
-        mf_select_text(select, filter->values[0]);
+        if (!exists) {
+            mf_select_sql(select, " AND l.value = ");
+            mf_select_text(select, filter->values[0]);
+        }
         return;
     }
     mf_select_sql(select, filter->function == MF_FILTER_NOT_EXISTS ? " AND NOT EXISTS" : " AND EXISTS");
@@ -385,6 +387,27 @@ static void add_label(struct mf_select *select, const struct list *list, const s
     mf_select_sql(select, exists ? ")" : "))");
 }
 
+/* What changed or ended before some time was made before it: a bound that an index knows. */
+static enum mf_code add_implied(struct mf_select *select, const struct list *list, struct mf_error *err)
+{
+    enum mf_code code = MF_OK;
+    for (size_t i = 0; i < list->page.filter_count && code == MF_OK; i++) {
+        const struct mf_filter *filter = &list->page.filters[i];
+        bool bound =
+            filter->function == MF_FILTER_LESS_THAN || filter->function == MF_FILTER_LESS_THAN_OR_EQUAL;
+        bool later = mf_str_eq_c(filter->field, "updated_at") || mf_str_eq_c(filter->field, "ended_at");
+        if (!bound || !later)
+            continue;
+        const struct mf_field created = {
+            "created_at", list->driver == BY_RUN ? "r.created_at" : "a.created_at", MF_FIELD_TIME};
+        struct mf_filter implied = *filter;
+        implied.field = MF_STR("created_at");
+        const struct mf_page page = {.filters = &implied, .filter_count = 1};
+        code = mf_select_filters(select, &created, 1, &page, err);
+    }
+    return code;
+}
+
 static enum mf_code add_conditions(struct mf_select *select, const struct list *list, struct mf_error *err)
 {
     add_scope(select, list);
@@ -398,7 +421,8 @@ static enum mf_code add_conditions(struct mf_select *select, const struct list *
         mf_select_sql(select, " AND a.phase = ");
         mf_select_int(select, list->phase);
     }
-    return mf_select_filters(select, fields, FIELD_COUNT, &list->page, err);
+    enum mf_code code = mf_select_filters(select, fields, FIELD_COUNT, &list->page, err);
+    return code == MF_OK ? add_implied(select, list, err) : code;
 }
 
 /* ---- plan ---- */
@@ -452,7 +476,10 @@ static enum mf_code note_label(struct list *list, const struct mf_filter *filter
     if (code != MF_OK)
         return code;
     list->labels[list->label_count++] = filter;
-    if (list->driver == BY_ACTION && filter->function == MF_FILTER_EQUAL) {
+    bool equal = filter->function == MF_FILTER_EQUAL;
+    bool exists = filter->function == MF_FILTER_EXISTS;
+    bool better = list->driver == BY_LABEL && list->driving->function == MF_FILTER_EXISTS && equal;
+    if (better || (list->driver == BY_ACTION && (equal || exists))) {
         list->driver = BY_LABEL;
         list->driving = filter;
     }

@@ -171,17 +171,26 @@ static void judge(struct mf_arena *arena, const struct mf_verdict_input *in, str
         judge_exit(arena, in, out);
 }
 
+static void allow_user_retry(const struct mf_verdict_input *in, struct mf_verdict *out)
+{
+    out->retry_is_system = false;
+    out->retry = in->user_retries < in->demand->retries;
+    out->delay_ns = mf_demand_backoff_ns(in->demand, in->user_retries);
+}
+
+/* An error that the task itself calls one of the system costs a retry of the user's when the system's are
+ * spent: the SDK counts on getting all of those it has asked for (its example stress/fast_crasher). */
 static void allow_retry(const struct mf_verdict_input *in, struct mf_verdict *out)
 {
     if (!out->retry)
         return;
-    if (!out->retry_is_system) {
-        out->retry = in->user_retries < in->demand->retries;
-        out->delay_ns = mf_demand_backoff_ns(in->demand, in->user_retries);
+    bool new_row = in->ran_ns >= MF_VERDICT_SYSTEM_RESET_NS;
+    bool spent = in->system_retries >= (new_row ? MF_SYSTEM_RETRIES_ALL : MF_SYSTEM_RETRIES);
+    if (!out->retry_is_system || (spent && in->has_error)) {
+        allow_user_retry(in, out);
         return;
     }
-    bool new_row = in->ran_ns >= MF_VERDICT_SYSTEM_RESET_NS;
-    out->retry = in->system_retries < (new_row ? MF_SYSTEM_RETRIES_ALL : MF_SYSTEM_RETRIES);
+    out->retry = !spent;
     out->delay_ns = SYSTEM_DELAY_NS;
     for (int32_t i = 0; !new_row && i < in->system_retries && out->delay_ns < SYSTEM_DELAY_MAX_NS; i++)
         out->delay_ns *= 2;

@@ -176,6 +176,22 @@ static void error_document_comes_before_everything_else(void **state)
     assert_str(decide(*state, in).error.code, "BadErrorFile");
 }
 
+static void a_system_error_of_the_task_may_cost_its_own_retries(void **state)
+{
+    static const struct mf_demand demand = {.retries = 1, .backoff_factor = 1};
+    static const struct mf_outcome fine = {0};
+    struct mf_verdict_input in = {.demand = &demand, .outcome = &fine, .has_error = true};
+    in.error_document = document(*state, pb_core_ContainerError_RECOVERABLE, pb_core_ExecutionError_SYSTEM);
+    struct mf_verdict verdict = decide(*state, in);
+    assert_true(verdict.retry && verdict.retry_is_system);
+    in.system_retries = MF_SYSTEM_RETRIES;
+    verdict = decide(*state, in);
+    assert_true(verdict.retry && !verdict.retry_is_system);
+    assert_int_equal(verdict.error.kind, pb_core_ExecutionError_SYSTEM);
+    in.user_retries = 1;
+    assert_false(decide(*state, in).retry);
+}
+
 static void deadline_comes_before_files(void **state)
 {
     static const struct mf_demand demand = {.retries = 1, .backoff_factor = 1};
@@ -251,6 +267,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ends_by_the_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(error_document_comes_before_everything_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_system_error_of_the_task_may_cost_its_own_retries, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(deadline_comes_before_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_attempts_are_tried_again_ever_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(users_retries_wait_by_their_backoff, set_up, tear_down),

@@ -412,6 +412,10 @@ static bool late(int i)
 {
     return is_here(i) && created_at(i) >= 1004;
 }
+static bool early(int i)
+{
+    return is_here(i) && created_at(i) < 1004;
+}
 
 static const struct filter_case filter_cases[] = {
     {"phase", MF_FILTER_EQUAL, {"5"}, phase_5},
@@ -440,6 +444,13 @@ static const struct filter_case filter_cases[] = {
     {"ended_at", MF_FILTER_GREATER_THAN, {"1970-01-01T00:00:00Z"}, ended},
     {"duration_ms", MF_FILTER_EQUAL, {"6"}, took_6_ms},
     {"created_at", MF_FILTER_GREATER_THAN_OR_EQUAL, {"1970-01-01T00:00:00.000001004Z"}, late},
+    {"labels.none", MF_FILTER_EXISTS, {0}, nothing},
+    /* Updated 5 ns, ended at least 3 ms after it was made: the bounds on the creation that follow are no
+       sharper. */
+    {"updated_at", MF_FILTER_GREATER_THAN_OR_EQUAL, {"1970-01-01T00:00:00.000001009Z"}, late},
+    {"updated_at", MF_FILTER_LESS_THAN, {"1970-01-01T00:00:00.000001009Z"}, early},
+    {"ended_at", MF_FILTER_LESS_THAN, {"1970-01-02T00:00:00Z"}, ended},
+    {"ended_at", MF_FILTER_LESS_THAN_OR_EQUAL, {"1970-01-01T00:00:00.000001009Z"}, nothing},
 };
 
 static struct mf_filter filter_of(struct entity *e, const struct filter_case *c)
