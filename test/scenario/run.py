@@ -26,6 +26,16 @@ def interpreter(path: Path) -> str:
     return str(ROOT / "build" / "venv" / "bin" / "python")
 
 
+def kill_left_over(folder: str) -> None:
+    """Ends what a failed scenario has left running: the tasks of a killed server live on, and all name the folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.encode() in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), 9)
+        except OSError:
+            pass  # it has ended meanwhile
+
+
 def run(path: Path, mayfly: str) -> bool:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mayfly-scenario-") as folder:
@@ -38,6 +48,7 @@ def run(path: Path, mayfly: str) -> bool:
             os.killpg(process.pid, 9)
             output, _ = process.communicate()
             output += f"\nstopped after {LIMIT_SECONDS} s"
+        kill_left_over(folder)
     ok = process.returncode == 0
     print(f"{'PASS' if ok else 'FAIL'} {path.stem} ({time.monotonic() - begin:.1f}s)", flush=True)
     if not ok:
