@@ -327,11 +327,6 @@ const struct mf_http_request *mf_call_http(const struct mf_call *call)
     return &call->http;
 }
 
-int64_t mf_call_deadline_ns(const struct mf_call *call)
-{
-    return call->deadline_ns;
-}
-
 static pthread_mutex_t *lock_of(const struct mf_call *call)
 {
     return &((struct mf_call *)(uintptr_t)call)->lock;

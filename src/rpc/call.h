@@ -48,8 +48,6 @@ const struct pb_method *mf_call_method(const struct mf_call *call);
 /* HTTP request headers (lower-case names); .ptr NULL when absent. */
 struct mf_str mf_call_header(const struct mf_call *call, const char *name);
 const struct mf_http_request *mf_call_http(const struct mf_call *call);
-/* Monotonic clock, nanoseconds; INT64_MAX when the client set no time-out. */
-int64_t mf_call_deadline_ns(const struct mf_call *call);
 bool mf_call_is_over(const struct mf_call *call);
 
 /* Extra metadata. Headers must come before the first message or the end. */

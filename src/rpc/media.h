@@ -32,11 +32,6 @@ const struct mf_media *mf_media_for_get(struct mf_str encoding);
 /* The value for accept-post on methods with or without streams. */
 struct mf_str mf_media_accept_post(bool streaming);
 
-static inline bool mf_protocol_enveloped(enum mf_protocol protocol)
-{
-    return protocol != MF_PROTOCOL_CONNECT;
-}
-
 static inline bool mf_protocol_is_grpc(enum mf_protocol protocol)
 {
     return protocol >= MF_PROTOCOL_GRPC;

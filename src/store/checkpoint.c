@@ -72,14 +72,6 @@ bool mf_checkpointer_sound(struct mf_checkpointer *c)
     return sound;
 }
 
-int64_t mf_checkpointer_backlog(struct mf_checkpointer *c)
-{
-    pthread_mutex_lock(&c->lock);
-    int64_t backlog = c->pages > c->moved ? c->pages - c->moved : 0;
-    pthread_mutex_unlock(&c->lock);
-    return backlog;
-}
-
 /* Runs without the lock; takes it for the result. *pages: in the log; *left: of them not moved. */
 static enum mf_code round_of(struct mf_checkpointer *c, enum mf_checkpoint_mode mode, int64_t *left,
                              int64_t *pages)

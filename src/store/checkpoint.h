@@ -27,8 +27,6 @@ void mf_checkpointer_note(struct mf_checkpointer *checkpointer, int64_t pages);
 /* False after the disk failed during a checkpoint: until the next start the log is then the only complete
  * copy, and no connection may move it when it closes (mf_db_keep_log). */
 bool mf_checkpointer_sound(struct mf_checkpointer *checkpointer);
-/* For metrics: pages in the log that are not yet in the database. */
-int64_t mf_checkpointer_backlog(struct mf_checkpointer *checkpointer);
 void mf_checkpointer_stop(struct mf_checkpointer *checkpointer); /* NULL is fine */
 
 #endif

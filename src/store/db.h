@@ -43,13 +43,6 @@ void mf_bind_text(struct mf_stmt *stmt, int index,
                   struct mf_str value); /* empty text stays text, never NULL */
 void mf_bind_blob(struct mf_stmt *stmt, int index, struct mf_str value);
 void mf_bind_null(struct mf_stmt *stmt, int index);
-static inline void mf_bind_text_or_null(struct mf_stmt *stmt, int index, struct mf_str value)
-{
-    if (value.len > 0)
-        mf_bind_text(stmt, index, value);
-    else
-        mf_bind_null(stmt, index);
-}
 
 /* *row tells whether there is a row to read. */
 enum mf_code mf_stmt_step(struct mf_stmt *stmt, bool *row, struct mf_error *err) MF_CHECK_RESULT;
