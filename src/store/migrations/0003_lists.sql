@@ -1,0 +1,1 @@
+-- See the other migrations for the rules of this folder.
