@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HELD_MAX ((size_t)64 << 10)     /* pipelined requests that wait; then we stop reading */
-#define DISCARD_MAX ((size_t)256 << 10) /* rest of a body nobody reads; a longer one costs the connection */
+#define HELD_MAX ((size_t)64 << 10) /* pipelined requests that wait; then we stop reading */
+/* Of a body nobody reads; when more is to come we say that the connection ends. */
+#define DISCARD_MAX ((size_t)256 << 10)
 #define HALF_CLOSED_MS 10000 /* a client that sends no more still gets an answer, within this time */
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -281,7 +282,9 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     }
     if (!exchange || !mf_exchange_body(exchange, mf_str_make(at, len)))
         h1->discarded += len;
-    if (h1->discarded > DISCARD_MAX) {
+    /* Whatever was not announced to end the connection is read to its end, since the client may have sent all
+     * of it, and the next request too, before it hears of a close. */
+    if (h1->body_bytes > conn->io->limits.body_bytes) {
         h1->last = true;
         return HPE_USER;
     }
@@ -568,8 +571,8 @@ static void put_framing(struct mf_connection *conn, struct mf_exchange *exchange
     }
     /* A client that waits for "100 Continue" may send its body all the same, or not: nobody can tell. */
     uint64_t rest = h1->in_message && (h1->parser.flags & F_CONTENT_LENGTH) ? h1->parser.content_length : 0;
-    if (h1->expects || conn->io->draining || (end && rest > DISCARD_MAX) || status == 413 || status == 408 ||
-        status == 417)
+    if (h1->expects || conn->io->draining || ((end || exchange->add_length) && rest > DISCARD_MAX) ||
+        status == 413 || status == 408 || status == 417)
         h1->last = true;
     if (h1->last)
         put(&conn->out, MF_STR("connection: close\r\n"));

@@ -300,10 +300,21 @@ static void a_body_nobody_reads_is_dropped(void **state)
     mf_buf_clear(&got);
     client_send(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     client_expect(fd, &got, "hello");
-    /* A long one is not waited for. */
+    /* A close that was not announced would meet the next request of a client that has sent all it has. */
+    mf_buf_clear(&got);
+    client_send(fd, "POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_expect(fd, &got, "hello");
+    assert_true(mf_str_find(mf_buf_str(&got), MF_STR("connection: close")) == SIZE_MAX);
+    client_send(fd, "100000\r\n");
+    client_send_bytes(fd, body, 1 << 20);
+    mf_buf_clear(&got);
+    client_send(fd, "\r\n0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_expect(fd, &got, "hello");
+    /* One that is known to be long is not waited for, and the client is told. */
     mf_buf_clear(&got);
     client_send(fd, "POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n");
     client_expect(fd, &got, "hello");
+    assert_true(mf_str_find(mf_buf_str(&got), MF_STR("connection: close")) < SIZE_MAX);
     int sent = 0;
     while (sent < 95 && client_try_send(fd, body, 1 << 20))
         sent++;
