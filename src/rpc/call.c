@@ -230,8 +230,34 @@ static void strand_message(struct mf_call *call, const struct mf_call_ops *ops, 
     pthread_mutex_unlock(&call->lock);
 }
 
+/* Asks who the caller is, and puts everything off until that is known. Returns the events to go on with. */
+static uint32_t strand_identify(struct mf_call *call, uint32_t events)
+{
+    struct mf_error err;
+    if (call->identifying) {
+        call->waiting |= events & ~(uint32_t)MF_EVENT_IDENTIFIED;
+        if (!(events & MF_EVENT_IDENTIFIED))
+            return 0;
+        call->identifying = false;
+        return call->waiting;
+    }
+    if (!(events & MF_EVENT_START) || !call->rpc->identify)
+        return events;
+    /* Set first: the answer may come on another thread before identify has returned. */
+    call->identifying = true;
+    call->waiting = events;
+    enum mf_identified how = call->rpc->identify(call->rpc->identify_ctx, call, &call->caller, &err);
+    if (how == MF_IDENTIFY_LATER)
+        return 0;
+    call->identifying = false;
+    if (how == MF_IDENTIFY_REFUSED)
+        mf_call_fail_error(call, &err);
+    return events;
+}
+
 static void strand_step(struct mf_call *call, uint32_t events)
 {
+    events = strand_identify(call, events);
     pthread_mutex_lock(&call->lock);
     bool over = call->over;
     const struct mf_call_ops *ops = call->ops;

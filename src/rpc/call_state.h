@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "rpc/call.h"
+#include "rpc/caller.h"
 #include "rpc/compress.h"
 #include "rpc/envelope.h"
 #include "rpc/grpc.h"
@@ -50,6 +51,7 @@ enum { /* what the strand has to do */
        MF_EVENT_HALF_CLOSE = 4,
        MF_EVENT_READY = 8,
        MF_EVENT_DONE = 16,
+       MF_EVENT_IDENTIFIED = 32, /* the caller that START waited for is known */
 };
 
 enum {                      /* what the I/O thread has to do */
@@ -100,6 +102,9 @@ struct mf_call {
 
     /* Strand. */
     void *request;
+    struct mf_caller caller;
+    uint32_t waiting; /* what has come while the caller was being identified */
+    bool identifying;
     bool started;
     bool done;
 
@@ -161,6 +166,8 @@ struct mf_rpc {
     size_t route_count;
     mf_on_request fallback;
     void *fallback_ctx;
+    mf_identify identify; /* NULL: every call is anonymous */
+    void *identify_ctx;
 
     pthread_mutex_t pool_lock;
     struct mf_call *pool; /* guarded by pool_lock, as are the three below */

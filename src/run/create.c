@@ -3,15 +3,15 @@
 #include "base/encode.h"
 #include "base/list.h"
 #include "gen/flyteidl2/actions/actions_service.pb.h"
+#include "identity/caller.h"
+#include "project/check.h"
 #include "run/inputs.h"
 #include "run/message.h"
 #include "run/name.h"
 #include "run/service.h"
 #include "run/source.h"
 #include "run/spec.h"
-#include "store/project.h"
 
-#define SYSTEM_ARCHIVED 3 /* flyteidl2.project.PROJECT_STATE_SYSTEM_ARCHIVED */
 #define CONTENT_TYPE MF_STR("application/octet-stream")
 
 /* A run to be made; lives in the arena of its call. */
@@ -150,25 +150,8 @@ static enum mf_code take_id(struct create *create, struct mf_error *err)
 static enum mf_code check_place(const struct create *create, struct mf_db *db, struct mf_error *err)
 {
     const struct mf_runs *runs = create->runs;
-    struct mf_str domain = create->id->domain;
-    struct mf_project_row project;
-    bool known = runs->domain_count == 0;
-    enum mf_code code = mf_project_get(db, create->arena, create->id->project, &project, err);
-    if (code == MF_NOT_FOUND)
-        return mf_fail(err, code, "project \"%.*s\" not found; create it first", MF_FMT(create->id->project));
-    if (code != MF_OK)
-        return code;
-    if (project.state == MF_PROJECT_ARCHIVED || project.state == SYSTEM_ARCHIVED)
-        return mf_fail(err, MF_FAILED_PRECONDITION,
-                       "project \"%.*s\" is archived; make it active again or choose another",
-                       MF_FMT(project.id));
-    for (size_t i = 0; i < runs->domain_count && !known; i++)
-        known = mf_str_eq(runs->domains[i], domain);
-    if (!known)
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "domain \"%.*s\" is not one of this server's domains, like \"%.*s\"",
-                       MF_FMT(mf_str_take(domain, 100)), MF_FMT(runs->domains[0]));
-    return MF_OK;
+    enum mf_code code = mf_project_check(db, create->id->project, err);
+    return code == MF_OK ? mf_domain_check(runs->domains, runs->domain_count, create->id->domain, err) : code;
 }
 
 /* The run that this one repeats or recovers. Only a recovery needs it. */
@@ -282,14 +265,16 @@ static enum mf_code fill_row(struct create *create, struct mf_error *err)
     row->output_base = mf_run_output_base(create->arena, base, create->id);
     row->start_time_ns = mf_run_timestamp_ns(create->spec->run_start_time);
     row->source = create->request->source;
-    row->created_by = MF_STR_EMPTY;
-    row->created_by_subject = MF_STR_EMPTY;
+    row->created_by_subject = mf_call_caller(create->call)->subject;
     row->trigger_task_name = MF_STR_EMPTY;
     row->trigger_name = MF_STR_EMPTY;
     row->request_digest = MF_STR_EMPTY;
     if (!row->output_base.ptr)
         return mf_fail_memory(err);
-    enum mf_code code = create->named ? digest_request(create, err) : MF_OK;
+    enum mf_code code =
+        mf_identity_encode(create->arena, mf_call_caller(create->call), &row->created_by, err);
+    if (code == MF_OK && create->named)
+        code = digest_request(create, err);
     return code == MF_OK ? pb_encode(create->arena, &pb_task_RunSpec_type, create->spec, &row->run_spec, err)
                          : code;
 }

@@ -6,6 +6,7 @@ MF_SQL(sql_update, "UPDATE project SET name = $2, description = $3, labels = $4,
                    "WHERE id = $1");
 #define COLUMNS "SELECT id, name, description, labels, state, created_at, updated_at FROM project"
 MF_SQL(sql_get, COLUMNS " WHERE id = $1");
+MF_SQL(sql_state, "SELECT state FROM project WHERE id = $1");
 MF_SQL(sql_exists, "SELECT 1 FROM project WHERE id = $1");
 
 static const struct mf_field fields[] = {
@@ -83,6 +84,23 @@ enum mf_code mf_project_get(struct mf_db *db, struct mf_arena *arena, struct mf_
         code = mf_fail(err, MF_NOT_FOUND, "project not found: %.*s", MF_FMT(id));
     else if (code == MF_OK && !read_row(stmt, arena, out))
         code = mf_fail_memory(err);
+    mf_stmt_done(stmt);
+    return code;
+}
+
+enum mf_code mf_project_state(struct mf_db *db, struct mf_str id, int32_t *state, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool row = false;
+    enum mf_code code = mf_db_query(db, &sql_state, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_text(stmt, 1, id);
+    code = mf_stmt_step(stmt, &row, err);
+    if (code == MF_OK && !row)
+        code = mf_fail(err, MF_NOT_FOUND, "project not found: %.*s", MF_FMT(id));
+    else if (code == MF_OK)
+        *state = (int32_t)mf_col_int(stmt, 0);
     mf_stmt_done(stmt);
     return code;
 }

@@ -15,6 +15,12 @@ struct mf_project_row {
 };
 
 #define MF_PROJECT_ARCHIVED 1
+#define MF_PROJECT_SYSTEM_ARCHIVED 3
+
+static inline bool mf_project_is_archived(int32_t state)
+{
+    return state == MF_PROJECT_ARCHIVED || state == MF_PROJECT_SYSTEM_ARCHIVED;
+}
 
 /* MF_ALREADY_EXISTS: "project already exists: <id>". */
 enum mf_code mf_project_insert(struct mf_db *db, const struct mf_project_row *row,
@@ -25,6 +31,9 @@ enum mf_code mf_project_update(struct mf_db *db, const struct mf_project_row *ro
 /* MF_NOT_FOUND: "project not found: <id>". */
 enum mf_code mf_project_get(struct mf_db *db, struct mf_arena *arena, struct mf_str id,
                             struct mf_project_row *out, struct mf_error *err) MF_CHECK_RESULT;
+/* MF_NOT_FOUND as above. Writers ask mf_project_check of project/check.h. */
+enum mf_code mf_project_state(struct mf_db *db, struct mf_str id, int32_t *state,
+                              struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_project_exists(struct mf_db *db, struct mf_str id, bool *exists,
                                struct mf_error *err) MF_CHECK_RESULT;
 /* Fields: identifier, name, description, state, created_at, updated_at. Without filters archived ones are

@@ -2,7 +2,7 @@
 
 #include "base/list.h"
 #include "gen/flyteidl2/task/task_service.pb.h"
-#include "store/project.h"
+#include "project/check.h"
 #include "store/store.h"
 
 #define NAME_MAX_BYTES 255
@@ -104,10 +104,7 @@ enum mf_code mf_task_row_from_request(struct mf_arena *arena, const struct pb_ta
 static enum mf_code apply_deploy(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
 {
     struct deploy *deploy = MF_CONTAINER(command, struct deploy, command);
-    bool exists = false;
-    enum mf_code code = mf_project_exists(mf_tx_db(tx), deploy->row.key.project, &exists, err);
-    if (code == MF_OK && !exists)
-        code = mf_fail(err, MF_NOT_FOUND, "project \"%.*s\" not found", MF_FMT(deploy->row.key.project));
+    enum mf_code code = mf_project_check(mf_tx_db(tx), deploy->row.key.project, err);
     if (code != MF_OK)
         return code;
     deploy->row.created_at = mf_tx_now_ns(tx);
