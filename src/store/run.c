@@ -3,10 +3,12 @@
 #define COLUMNS                                                                                              \
     "id, project, domain, name, org, request_digest, run_spec, output_base, start_time, source, "            \
     "created_by, "                                                                                           \
-    "created_by_subject, trigger_task_name, trigger_name, trigger_revision, related_run_id, created_at"
+    "created_by_subject, trigger_task_name, trigger_name, trigger_revision, trigger_type, "                  \
+    "trigger_automation, related_run_id, created_at"
 
-MF_SQL(sql_insert, "INSERT INTO run (" COLUMNS ") "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+MF_SQL(sql_insert,
+       "INSERT INTO run (" COLUMNS ") "
+       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)");
 MF_SQL(sql_find, "SELECT " COLUMNS " FROM run WHERE project = $1 AND domain = $2 AND name = $3");
 MF_SQL(sql_get, "SELECT " COLUMNS " FROM run WHERE id = $1");
 MF_SQL(sql_id, "SELECT id FROM run WHERE project = $1 AND domain = $2 AND name = $3");
@@ -42,8 +44,10 @@ enum mf_code mf_run_insert(struct mf_db *db, const struct mf_run_row *row, struc
     mf_bind_text(stmt, 13, row->trigger_task_name);
     mf_bind_text(stmt, 14, row->trigger_name);
     mf_bind_int(stmt, 15, row->trigger_revision);
-    mf_bind_int(stmt, 16, row->related_run_id);
-    mf_bind_int(stmt, 17, row->created_at);
+    mf_bind_int(stmt, 16, row->trigger_type);
+    mf_bind_blob(stmt, 17, row->trigger_automation);
+    mf_bind_int(stmt, 18, row->related_run_id);
+    mf_bind_int(stmt, 19, row->created_at);
     code = mf_stmt_run(stmt, NULL, err);
     mf_stmt_done(stmt);
     if (code == MF_ALREADY_EXISTS)
@@ -70,8 +74,10 @@ static bool read_row(struct mf_stmt *stmt, struct mf_arena *arena, struct mf_run
     row->trigger_task_name = mf_col_copy(stmt, 12, arena, &failed);
     row->trigger_name = mf_col_copy(stmt, 13, arena, &failed);
     row->trigger_revision = mf_col_int(stmt, 14);
-    row->related_run_id = mf_col_int(stmt, 15);
-    row->created_at = mf_col_int(stmt, 16);
+    row->trigger_type = (int32_t)mf_col_int(stmt, 15);
+    row->trigger_automation = mf_col_copy(stmt, 16, arena, &failed);
+    row->related_run_id = mf_col_int(stmt, 17);
+    row->created_at = mf_col_int(stmt, 18);
     return !failed;
 }
 

@@ -19,6 +19,8 @@ struct mf_run_row {
     struct mf_str created_by, created_by_subject;
     struct mf_str trigger_task_name, trigger_name;
     int64_t trigger_revision;
+    int32_t trigger_type;
+    struct mf_str trigger_automation; /* encoded flyteidl2.task.TriggerAutomationSpec */
     int64_t related_run_id;
     int64_t created_at;
 };

@@ -58,6 +58,8 @@ CREATE TABLE run (
     trigger_task_name TEXT NOT NULL,
     trigger_name TEXT NOT NULL,
     trigger_revision BIGINT NOT NULL,
+    trigger_type INTEGER NOT NULL,    -- flyteidl2.task.TriggerAutomationSpecType as it was then
+    trigger_automation BLOB NOT NULL, -- flyteidl2.task.TriggerAutomationSpec as it was then
     related_run_id BIGINT NOT NULL, -- 0 or the run this one re-runs or recovers
     created_at BIGINT NOT NULL
 );

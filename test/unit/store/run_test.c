@@ -22,6 +22,8 @@ static struct mf_run_row run(const char *name)
         .source = 2,
         .created_by_subject = MF_STR("me"),
         .trigger_revision = 3,
+        .trigger_type = 1,
+        .trigger_automation = MF_STR("automation"),
         .related_run_id = 4,
         .created_at = 5,
     };
@@ -45,6 +47,8 @@ static void keeps_what_was_inserted(void **state)
     assert_int_equal(found.source, 2);
     assert_str(found.created_by_subject, "me");
     assert_int_equal(found.trigger_revision, 3);
+    assert_int_equal(found.trigger_type, 1);
+    assert_true(mf_str_eq_c(found.trigger_automation, "automation"));
     assert_int_equal(found.related_run_id, 4);
     assert_int_equal(found.created_at, 5);
     assert_int_equal(mf_run_get(e->db, e->arena, id, &by_id, &e->err), MF_OK);
