@@ -15,6 +15,7 @@
 #include "server/health.h"
 #include "server/metrics.h"
 #include "server/version.h"
+#include "setting/setting.h"
 #include "task/task.h"
 
 #include <pthread.h>
@@ -45,6 +46,7 @@ struct server {
     struct mf_projects *projects;
     struct mf_runs *runs;
     struct mf_data *data;
+    struct mf_settings_service *settings;
     struct mf_exec *exec;
     struct mf_health *health;
     struct mf_metrics metrics;
@@ -220,6 +222,18 @@ static enum mf_code start_runs(struct server *s, struct mf_error *err)
 static void stop_runs(struct server *s)
 {
     mf_runs_free(s->runs);
+}
+
+static enum mf_code start_settings(struct server *s, struct mf_error *err)
+{
+    struct mf_settings_config config = {.store = s->store};
+    config.domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &config.domains);
+    return mf_settings_serve(&config, s->rpc, &s->settings, err);
+}
+
+static void stop_settings(struct server *s)
+{
+    mf_settings_free(s->settings);
 }
 
 static enum mf_code start_data(struct server *s, struct mf_error *err)
@@ -399,6 +413,7 @@ static const struct step {
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
     {"data proxy", start_data, stop_data},
+    {"settings", start_settings, stop_settings},
     {"services", start_services, NULL},
     {"health", start_health, stop_health},
     {"client files", start_client_files, NULL},

@@ -32,8 +32,6 @@ struct mf_demand {
 #define MF_DEMAND_CPU_MILLI 1000
 #define MF_DEMAND_MEMORY_BYTES ((int64_t)512 << 20)
 
-/* A Kubernetes quantity: "500m", "1", "1Gi", "2e3". False when it is none or negative. */
-bool mf_quantity(struct mf_str text, double *out);
 /* 0 for none and for what does not fit. */
 int64_t mf_duration_ns(const struct pb_google_protobuf_Duration *duration);
 /* template may be NULL: a condition. */

@@ -2,6 +2,7 @@
  * leaves, the Python environment. */
 #include "testing.h"
 
+#include "base/quantity.h"
 #include "base/sys.h"
 #include "exec/process/demand.h"
 #include "exec/process/launch.h"
