@@ -28,7 +28,8 @@ struct column {
     X(spec_digest, spec_digest, BLOB, 17)                                                                    \
     X(input_uri, input_uri, TEXT, 18)                                                                        \
     X(cache_key, cache_key, TEXT, 19)                                                                        \
-    X(created_at, created_at, INT, 20)
+    X(created_at, created_at, INT, 20)                                                                       \
+    X(carrier, carrier, SMALL, 21)
 
 /* X(column, member, kind, number of the parameter in sql_write). */
 #define CHANGING_COLUMNS(X)                                                                                  \
@@ -58,7 +59,7 @@ static const struct column fixed_columns[] = {FIXED_COLUMNS(COLUMN)};
 static const struct column changing_columns[] = {CHANGING_COLUMNS(COLUMN)};
 #define FIXED_COUNT ((int)(sizeof fixed_columns / sizeof fixed_columns[0]))
 #define CHANGING_COUNT ((int)(sizeof changing_columns / sizeof changing_columns[0]))
-_Static_assert(FIXED_COUNT == 20 && CHANGING_COUNT == 20, "the statements below count their parameters");
+_Static_assert(FIXED_COUNT == 21 && CHANGING_COUNT == 20, "the statements below count their parameters");
 
 #define NAME(column, member, kind, number) #column ", "
 #define ASSIGN(column, member, kind, number) #column " = $" #number ", "
@@ -66,21 +67,22 @@ _Static_assert(FIXED_COUNT == 20 && CHANGING_COUNT == 20, "the statements below 
 #define SELECT "SELECT " FIXED_COLUMNS(NAME) CHANGING_COLUMNS(NAME) "1 FROM action "
 #define OPEN_PHASES "phase IN (1, 2, 3, 4, 9)"
 
-MF_SQL(sql_insert, "INSERT INTO action (run_id, name, project, domain, run_name, parent, kind, action_group, "
-                   "task_project, task_domain, task_name, task_version, task_type, short_name, "
-                   "function_name, environment_name, spec_digest, input_uri, cache_key, created_at, phase, "
-                   "attempts, cache_status, output_uri, error, abort_reason, aborted_by, value, "
-                   "signalled_by, principal, recovered_from, hidden, user_retries, system_retries, "
-                   "not_before, queued_at, running_at, updated_at, ended_at, seq) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-                   "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, "
-                   "$36, $37, $38, $39, $40)");
+MF_SQL(sql_insert,
+       "INSERT INTO action (run_id, name, project, domain, run_name, parent, kind, action_group, "
+       "task_project, task_domain, task_name, task_version, task_type, short_name, "
+       "function_name, environment_name, spec_digest, input_uri, cache_key, created_at, carrier, phase, "
+       "attempts, cache_status, output_uri, error, abort_reason, aborted_by, value, "
+       "signalled_by, principal, recovered_from, hidden, user_retries, system_retries, "
+       "not_before, queued_at, running_at, updated_at, ended_at, seq) "
+       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+       "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, "
+       "$36, $37, $38, $39, $40, $41)");
 MF_SQL(sql_write, "UPDATE action SET " CHANGING_COLUMNS(ASSIGN) "run_id = run_id "
                                                                 "WHERE run_id = $21 AND name = $22");
 MF_SQL(sql_get, SELECT "WHERE run_id = $1 AND name = $2");
 MF_SQL(sql_children, SELECT "WHERE run_id = $1 AND parent = $2 AND seq > $3 ORDER BY seq LIMIT $4");
 MF_SQL(sql_of_run, SELECT "WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
-MF_SQL(sql_open, SELECT "WHERE " OPEN_PHASES " AND seq > $1 ORDER BY seq LIMIT $2");
+MF_SQL(sql_open, SELECT "WHERE " OPEN_PHASES " AND carrier = 0 AND seq > $1 ORDER BY seq LIMIT $2");
 MF_SQL(sql_open_children,
        SELECT "WHERE run_id = $1 AND parent = $2 AND " OPEN_PHASES " AND name > $3 ORDER BY name LIMIT $4");
 MF_SQL(sql_hide, "UPDATE action SET hidden = 1 WHERE run_id = $1 AND parent = $2 AND phase IN (6, 7, 8) "

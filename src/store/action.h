@@ -6,11 +6,20 @@
 
 #include "store/db.h"
 
+/* Who carries an action out. Only actions of MF_CARRIER_HERE are started by the executor of this server;
+ * conditions are always its own, whoever has recorded them. */
+enum mf_carrier {
+    MF_CARRIER_HERE = 0,
+    MF_CARRIER_EXECUTOR = 1, /* an executor elsewhere, which reports through InternalRunService */
+    MF_CARRIER_CLIENT = 2,   /* the client of a tracked run, which reports through TrackedRunService */
+};
+
 /* Columns as in migrations/0001_init.sql, where each is explained. */
 struct mf_action_row {
     int64_t run_id;
     struct mf_str name, project, domain, run_name, parent;
     int32_t kind, phase, attempts, cache_status;
+    int32_t carrier; /* enum mf_carrier */
     struct mf_str group;
     struct mf_str task_project, task_domain, task_name, task_version, task_type;
     struct mf_str short_name, function_name, environment_name;

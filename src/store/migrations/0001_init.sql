@@ -80,6 +80,7 @@ CREATE TABLE action (
     run_name TEXT NOT NULL,
     parent TEXT NOT NULL, -- '' for the root
     kind INTEGER NOT NULL, -- flyteidl2.workflow.ActionType: 1 task, 2 trace, 3 condition
+    carrier INTEGER NOT NULL, -- who carries it out: 0 the executor of this server, 1 one elsewhere, 2 the client of a tracked run
     phase INTEGER NOT NULL,
     attempts INTEGER NOT NULL, -- number of the newest attempt, from 1
     cache_status INTEGER NOT NULL,
@@ -124,7 +125,7 @@ CREATE INDEX action_root_task ON action (task_project, task_domain, task_name, c
 CREATE INDEX action_root_seq ON action (project, domain, seq) WHERE parent = '';
 CREATE INDEX action_paused ON action (run_id) WHERE phase = 9;
 -- What is not finished, for the executor after a start: its size is that of the work at hand, not of the history.
-CREATE INDEX action_open ON action (seq) WHERE phase IN (1, 2, 3, 4, 9);
+CREATE INDEX action_open ON action (seq) WHERE phase IN (1, 2, 3, 4, 9) AND carrier = 0;
 -- What an abort of the parent has to end.
 CREATE INDEX action_open_children ON action (run_id, parent, name) WHERE phase IN (1, 2, 3, 4, 9);
 
