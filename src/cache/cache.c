@@ -6,8 +6,17 @@
 
 #define KEY_MAX 512
 #define OWNER_MAX 512
+#define SCOPE_MAX 63
 #define URI_MAX 2048
+#define HEARTBEAT_MIN_NS INT64_C(1000000)
 #define NS_PER_SECOND INT64_C(1000000000)
+
+/* Where a request's fields lie: in version 2 beside the scope, in version 1, whose entries belong to no
+ * project, in the request itself. */
+struct place {
+    const struct pb_cacheservice_v2_Identifier *id; /* NULL: no project */
+    const char *prefix;                             /* of the names of fields */
+};
 
 /* A change of the cache; lives in the arena of its call. */
 struct change {
@@ -22,13 +31,17 @@ struct change {
     struct mf_reservation_row holder; /* result of a reservation */
 };
 
-static enum mf_code read_key(const struct pb_cacheservice_v2_Identifier *id, struct mf_str key,
-                             struct mf_cache_key *out, struct mf_error *err)
+static enum mf_code read_key(const struct place *place, struct mf_str key, struct mf_cache_key *out,
+                             struct mf_error *err)
 {
+    const struct pb_cacheservice_v2_Identifier *id = place->id;
     if (key.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.key is required");
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%skey is required", place->prefix);
     if (key.len > KEY_MAX)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.key must have at most %d bytes", KEY_MAX);
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%skey must have at most %d bytes", place->prefix, KEY_MAX);
+    if (id && (id->project.len > SCOPE_MAX || id->domain.len > SCOPE_MAX))
+        return mf_fail(err, MF_INVALID_ARGUMENT, "identifier.%s must have at most %d bytes",
+                       id->project.len > SCOPE_MAX ? "project" : "domain", SCOPE_MAX);
     out->key = key;
     out->project = id ? id->project : MF_STR_EMPTY;
     out->domain = id ? id->domain : MF_STR_EMPTY;
@@ -40,13 +53,19 @@ static enum mf_code no_request(struct mf_error *err)
     return mf_fail(err, MF_INVALID_ARGUMENT, "base_request is required");
 }
 
-static int64_t nanoseconds(const struct pb_google_protobuf_Duration *duration)
+/* INT64_MAX for what does not fit. */
+static int64_t nanoseconds(int64_t seconds, int32_t nanos)
 {
     int64_t total = 0;
-    if (!duration || __builtin_mul_overflow(duration->seconds, NS_PER_SECOND, &total) ||
-        __builtin_add_overflow(total, (int64_t)duration->nanos, &total))
-        return 0;
+    if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &total) ||
+        __builtin_add_overflow(total, (int64_t)nanos, &total))
+        return seconds < 0 ? INT64_MIN : INT64_MAX;
     return total;
+}
+
+static int64_t duration_ns(const struct pb_google_protobuf_Duration *duration)
+{
+    return duration ? nanoseconds(duration->seconds, duration->nanos) : 0;
 }
 
 static struct pb_google_protobuf_Timestamp *timestamp(struct mf_arena *arena, int64_t ns)
@@ -59,17 +78,17 @@ static struct pb_google_protobuf_Timestamp *timestamp(struct mf_arena *arena, in
     return time;
 }
 
-static enum mf_code get(struct mf_store *store, struct mf_arena *arena,
-                        const struct pb_cacheservice_v2_GetCacheRequest *request,
+static enum mf_code get(struct mf_store *store, struct mf_arena *arena, const struct place *place,
+                        const struct pb_cacheservice_GetCacheRequest *request,
                         struct pb_cacheservice_CachedOutput *out, struct mf_error *err)
 {
     struct mf_cache_key key;
     struct mf_cache_row row;
     struct mf_db *db = NULL;
     void *decoded = NULL;
-    if (!request->base_request)
+    if (!request)
         return no_request(err);
-    enum mf_code code = read_key(request->identifier, request->base_request->key, &key, err);
+    enum mf_code code = read_key(place, request->key, &key, err);
     if (code == MF_OK)
         code = mf_store_reader(store, &db, err);
     if (code == MF_OK)
@@ -88,16 +107,19 @@ static enum mf_code get(struct mf_store *store, struct mf_arena *arena,
     return metadata->created_at && metadata->last_updated_at ? MF_OK : mf_fail_memory(err);
 }
 
-static void on_get(void *store, struct mf_call *call)
+static void answer_get(struct mf_store *store, struct mf_call *call, const struct place *place,
+                       const struct pb_cacheservice_GetCacheRequest *request)
 {
     struct pb_cacheservice_CachedOutput output = {0};
     const struct pb_cacheservice_GetCacheResponse response = {.output = &output};
     struct mf_error err;
-    if (get(store, mf_call_arena(call), mf_call_request(call), &output, &err) == MF_OK)
+    if (get(store, mf_call_arena(call), place, request, &output, &err) == MF_OK)
         mf_call_reply(call, &response);
     else
         mf_call_fail_error(call, &err);
 }
+
+/* ---- changes ---- */
 
 static void done_with(struct mf_command *command, enum mf_code code, const struct mf_error *err,
                       const void *response)
@@ -116,6 +138,12 @@ static void submit(struct mf_store *store, struct mf_call *call, struct change *
     mf_writer_submit(mf_store_writer(store), &change->command);
 }
 
+/* Whoever waits for the key looks again. */
+static void touch(const struct change *change, struct mf_tx *tx)
+{
+    mf_tx_touch(tx, (struct mf_topic){.kind = MF_TOPIC_CACHE, .hash = mf_topic_hash(change->key.key)});
+}
+
 static enum mf_code apply_put(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
 {
     struct change *change = MF_CONTAINER(command, struct change, command);
@@ -124,11 +152,14 @@ static enum mf_code apply_put(struct mf_command *command, struct mf_tx *tx, stru
     if (change->overwrite)
         replace_before = INT64_MAX;
     else if (change->max_age_ns > 0)
-        replace_before = now - change->max_age_ns;
+        replace_before = change->max_age_ns < now ? now - change->max_age_ns : 0;
     change->row.updated_at = now;
     if (change->row.created_at == 0)
         change->row.created_at = now;
-    return mf_cache_put(mf_tx_db(tx), &change->row, replace_before, err);
+    enum mf_code code = mf_cache_put(mf_tx_db(tx), &change->row, replace_before, err);
+    if (code == MF_OK)
+        touch(change, tx);
+    return code;
 }
 
 static void done_put(struct mf_command *command, enum mf_code code, const struct mf_error *err)
@@ -137,44 +168,60 @@ static void done_put(struct mf_command *command, enum mf_code code, const struct
     done_with(command, code, err, &response);
 }
 
-static enum mf_code prepare_put(struct mf_arena *arena,
-                                const struct pb_cacheservice_v2_PutCacheRequest *request,
+static enum mf_code read_output(const struct place *place, const struct pb_cacheservice_CachedOutput *output,
                                 struct change *change, struct mf_error *err)
 {
-    const struct pb_cacheservice_PutCacheRequest *base = request->base_request;
-    if (!base)
+    if (!output)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%soutput is required", place->prefix);
+    if (output->output_case == pb_cacheservice_CachedOutput_tag_output_literals)
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "%soutput.output_literals are not kept; store the outputs and send output_uri",
+                       place->prefix);
+    if (output->output_case != pb_cacheservice_CachedOutput_tag_output_uri ||
+        output->output.output_uri.len == 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%soutput.output_uri is required", place->prefix);
+    if (output->output.output_uri.len > URI_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%soutput.output_uri must have at most %d bytes",
+                       place->prefix, URI_MAX);
+    change->row.output_uri = output->output.output_uri;
+    return MF_OK;
+}
+
+static enum mf_code prepare_put(struct mf_arena *arena, const struct place *place,
+                                const struct pb_cacheservice_PutCacheRequest *request, struct change *change,
+                                struct mf_error *err)
+{
+    if (!request)
         return no_request(err);
-    enum mf_code code = read_key(request->identifier, base->key, &change->key, err);
+    enum mf_code code = read_key(place, request->key, &change->key, err);
+    if (code == MF_OK)
+        code = read_output(place, request->output, change, err);
     if (code != MF_OK)
         return code;
-    if (!base->output)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.output is required");
-    if (base->output->output_case != pb_cacheservice_CachedOutput_tag_output_uri ||
-        base->output->output.output_uri.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "base_request.output.output_uri is required; outputs given as literals are not kept");
-    if (base->output->output.output_uri.len > URI_MAX)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.output.output_uri must have at most %d bytes",
-                       URI_MAX);
     change->row.key = change->key;
-    change->row.output_uri = base->output->output.output_uri;
-    change->overwrite = base->overwrite && base->overwrite->overwrite;
-    change->max_age_ns = base->overwrite ? nanoseconds(base->overwrite->max_age) : 0;
-    const struct pb_cacheservice_Metadata *metadata = base->output->metadata;
+    change->overwrite = request->overwrite && request->overwrite->overwrite;
+    change->max_age_ns = request->overwrite ? duration_ns(request->overwrite->max_age) : 0;
+    if (change->max_age_ns < 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%soverwrite.max_age must not be negative", place->prefix);
+    const struct pb_cacheservice_Metadata *metadata = request->output->metadata;
     change->row.metadata = MF_STR_EMPTY;
     if (!metadata)
         return MF_OK;
     if (metadata->created_at)
-        change->row.created_at = metadata->created_at->seconds * NS_PER_SECOND + metadata->created_at->nanos;
+        change->row.created_at = nanoseconds(metadata->created_at->seconds, metadata->created_at->nanos);
+    if (change->row.created_at < 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%soutput.metadata.created_at must not be before 1970",
+                       place->prefix);
     return pb_encode(arena, &pb_cacheservice_Metadata_type, metadata, &change->row.metadata, err);
 }
 
-static void on_put(void *store, struct mf_call *call)
+static void answer_put(struct mf_store *store, struct mf_call *call, const struct place *place,
+                       const struct pb_cacheservice_PutCacheRequest *request)
 {
     struct mf_error err;
     struct change *change = MF_NEW(mf_call_arena(call), struct change);
     enum mf_code code =
-        change ? prepare_put(mf_call_arena(call), mf_call_request(call), change, &err) : mf_fail_memory(&err);
+        change ? prepare_put(mf_call_arena(call), place, request, change, &err) : mf_fail_memory(&err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
@@ -195,16 +242,14 @@ static void done_delete(struct mf_command *command, enum mf_code code, const str
     done_with(command, code, err, &response);
 }
 
-static void on_delete(void *store, struct mf_call *call)
+static void answer_delete(struct mf_store *store, struct mf_call *call, const struct place *place,
+                          const struct pb_cacheservice_DeleteCacheRequest *request)
 {
-    const struct pb_cacheservice_v2_DeleteCacheRequest *request = mf_call_request(call);
     struct mf_error err;
     struct change *change = MF_NEW(mf_call_arena(call), struct change);
     enum mf_code code = change ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK)
-        code = request->base_request
-                   ? read_key(request->identifier, request->base_request->key, &change->key, &err)
-                   : no_request(&err);
+        code = request ? read_key(place, request->key, &change->key, &err) : no_request(&err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
@@ -254,35 +299,36 @@ static void done_reserve(struct mf_command *command, enum mf_code code, const st
     done_with(command, code, err, &response);
 }
 
-static enum mf_code read_owner(struct mf_str owner, struct change *change, struct mf_error *err)
+static enum mf_code read_owner(const struct place *place, struct mf_str owner, struct change *change,
+                               struct mf_error *err)
 {
     if (owner.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.owner_id is required");
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%sowner_id is required", place->prefix);
     if (owner.len > OWNER_MAX)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "base_request.owner_id must have at most %d bytes",
+        return mf_fail(err, MF_INVALID_ARGUMENT, "%sowner_id must have at most %d bytes", place->prefix,
                        OWNER_MAX);
     change->owner = owner;
     return MF_OK;
 }
 
-static void on_reserve(void *store, struct mf_call *call)
+static void answer_reserve(struct mf_store *store, struct mf_call *call, const struct place *place,
+                           const struct pb_cacheservice_GetOrExtendReservationRequest *request)
 {
-    const struct pb_cacheservice_v2_GetOrExtendReservationRequest *request = mf_call_request(call);
-    const struct pb_cacheservice_GetOrExtendReservationRequest *base = request->base_request;
     struct mf_error err;
     struct change *change = MF_NEW(mf_call_arena(call), struct change);
     enum mf_code code = change ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK)
-        code = base ? read_key(request->identifier, base->key, &change->key, &err) : no_request(&err);
+        code = request ? read_key(place, request->key, &change->key, &err) : no_request(&err);
     if (code == MF_OK)
-        code = read_owner(base->owner_id, change, &err);
+        code = read_owner(place, request->owner_id, change, &err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
     }
-    int64_t wanted = nanoseconds(base->heartbeat_interval);
-    change->heartbeat_ns =
-        wanted > 0 && wanted < MF_CACHE_HEARTBEAT_MAX_NS ? wanted : MF_CACHE_HEARTBEAT_MAX_NS;
+    int64_t wanted = duration_ns(request->heartbeat_interval);
+    if (wanted <= 0 || wanted > MF_CACHE_HEARTBEAT_MAX_NS)
+        wanted = MF_CACHE_HEARTBEAT_MAX_NS;
+    change->heartbeat_ns = wanted < HEARTBEAT_MIN_NS ? HEARTBEAT_MIN_NS : wanted;
     change->command.apply = apply_reserve;
     change->command.done = done_reserve;
     submit(store, call, change);
@@ -294,7 +340,7 @@ static enum mf_code apply_release(struct mf_command *command, struct mf_tx *tx, 
     bool changed = false;
     enum mf_code code = mf_reservation_release(mf_tx_db(tx), &change->key, change->owner, &changed, err);
     if (code == MF_OK && changed)
-        mf_tx_touch(tx, (struct mf_topic){.kind = MF_TOPIC_CACHE, .hash = mf_topic_hash(change->key.key)});
+        touch(change, tx);
     return code;
 }
 
@@ -304,17 +350,16 @@ static void done_release(struct mf_command *command, enum mf_code code, const st
     done_with(command, code, err, &response);
 }
 
-static void on_release(void *store, struct mf_call *call)
+static void answer_release(struct mf_store *store, struct mf_call *call, const struct place *place,
+                           const struct pb_cacheservice_ReleaseReservationRequest *request)
 {
-    const struct pb_cacheservice_v2_ReleaseReservationRequest *request = mf_call_request(call);
-    const struct pb_cacheservice_ReleaseReservationRequest *base = request->base_request;
     struct mf_error err;
     struct change *change = MF_NEW(mf_call_arena(call), struct change);
     enum mf_code code = change ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK)
-        code = base ? read_key(request->identifier, base->key, &change->key, &err) : no_request(&err);
+        code = request ? read_key(place, request->key, &change->key, &err) : no_request(&err);
     if (code == MF_OK)
-        code = read_owner(base->owner_id, change, &err);
+        code = read_owner(place, request->owner_id, change, &err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
@@ -324,21 +369,48 @@ static void on_release(void *store, struct mf_call *call)
     submit(store, call, change);
 }
 
+/* ---- both versions ---- */
+
+#define HANDLERS(name, request_type)                                                                         \
+    static void on_##name##_v1(void *store, struct mf_call *call)                                            \
+    {                                                                                                        \
+        static const struct place place = {.prefix = ""};                                                    \
+        answer_##name(store, call, &place, mf_call_request(call));                                           \
+    }                                                                                                        \
+    static void on_##name##_v2(void *store, struct mf_call *call)                                            \
+    {                                                                                                        \
+        const struct pb_cacheservice_v2_##request_type *request = mf_call_request(call);                     \
+        const struct place place = {.id = request->identifier, .prefix = "base_request."};                   \
+        answer_##name(store, call, &place, request->base_request);                                           \
+    }
+
+HANDLERS(get, GetCacheRequest)
+HANDLERS(put, PutCacheRequest)
+HANDLERS(delete, DeleteCacheRequest)
+HANDLERS(reserve, GetOrExtendReservationRequest)
+HANDLERS(release, ReleaseReservationRequest)
+#undef HANDLERS
+
 enum mf_code mf_cache_serve(struct mf_store *store, struct mf_rpc *rpc, struct mf_error *err)
 {
     static const struct {
+        const struct pb_service *service;
         size_t method;
         mf_handler handler;
     } methods[] = {
-        {pb_cacheservice_v2_CacheService_Get, on_get},
-        {pb_cacheservice_v2_CacheService_Put, on_put},
-        {pb_cacheservice_v2_CacheService_Delete, on_delete},
-        {pb_cacheservice_v2_CacheService_GetOrExtendReservation, on_reserve},
-        {pb_cacheservice_v2_CacheService_ReleaseReservation, on_release},
+#define METHOD(name, handler)                                                                                \
+    {&pb_cacheservice_CacheService_service, pb_cacheservice_CacheService_##name, on_##handler##_v1},         \
+        {&pb_cacheservice_v2_CacheService_service, pb_cacheservice_v2_CacheService_##name,                   \
+         on_##handler##_v2}
+        METHOD(Get, get),
+        METHOD(Put, put),
+        METHOD(Delete, delete),
+        METHOD(GetOrExtendReservation, reserve),
+        METHOD(ReleaseReservation, release),
+#undef METHOD
     };
     enum mf_code code = MF_OK;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0] && code == MF_OK; i++)
-        code = mf_rpc_handle(rpc, &pb_cacheservice_v2_CacheService_service, methods[i].method,
-                             methods[i].handler, store, err);
+        code = mf_rpc_handle(rpc, methods[i].service, methods[i].method, methods[i].handler, store, err);
     return code;
 }

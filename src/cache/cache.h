@@ -1,6 +1,10 @@
 /*
- * CacheService (v2): outputs by key, and reservations of those who are about to compute one. An entry belongs
- * to a project and a domain. Handlers run on worker threads; writes go through the store's writer.
+ * CacheService, both versions: outputs by key, and reservations of those who are about to compute one. An
+ * entry of version 2 belongs to a project and a domain (the organisation is ignored), one of version 1 to
+ * none. Only the place of outputs is kept; output_literals are refused, since whoever reads an entry expects
+ * a place. A reservation lives for some of its owner's heartbeats, to the nanosecond; expired ones are taken
+ * over at once and cleared away by the way. Whoever waits for a key (the executor) is woken through the hub.
+ * Handlers run on worker threads; writes go through the store's writer.
  */
 #ifndef MF_CACHE_CACHE_H
 #define MF_CACHE_CACHE_H

@@ -1,1 +1,2 @@
--- See the other migrations for the rules of this folder.
+-- Expired reservations are looked for by time.
+CREATE INDEX cache_reservation_expiry ON cache_reservation (expires_at);
