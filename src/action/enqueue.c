@@ -21,6 +21,7 @@ struct enqueue {
     struct mf_arena *arena;
     const struct mf_run_row *run;
     const struct pb_actions_Action *action;
+    enum mf_carrier carrier;
     struct mf_action_row row;
     int64_t started_at; /* of a trace; else 0 */
     struct mf_str report_uri;
@@ -130,6 +131,8 @@ static enum mf_code fill(struct enqueue *enqueue, struct mf_error *err)
         .run_name = run->name,
         .parent = action->parent_action_name,
         .attempts = 1,
+        .carrier = action->spec_case == pb_actions_Action_tag_condition ? MF_CARRIER_HERE
+                                                                        : (int32_t)enqueue->carrier,
         .group = action->group,
         .input_uri = action->input_uri,
         .principal = action->subject,
@@ -182,7 +185,8 @@ static enum mf_code recover(struct enqueue *enqueue, struct mf_error *err)
     struct mf_action_row *row = &enqueue->row;
     struct mf_action_row twin;
     void *spec = NULL;
-    if (enqueue->run->related_run_id == 0 || row->kind != MF_ACTION_TASK || row->parent.len == 0)
+    if (enqueue->carrier != MF_CARRIER_HERE || enqueue->run->related_run_id == 0 ||
+        row->kind != MF_ACTION_TASK || row->parent.len == 0)
         return MF_OK;
     enum mf_code code = pb_decode(enqueue->arena, &pb_task_RunSpec_type, enqueue->run->run_spec, &spec, err);
     if (code != MF_OK || !recovers(spec, row->name))
@@ -212,8 +216,14 @@ static enum mf_code check_parent(struct enqueue *enqueue, struct mf_error *err)
                    : mf_fail(err, MF_INVALID_ARGUMENT,
                              "action.parent_action_name is required; only the first action, " ROOT
                              ", has no parent");
-    enum mf_code code = mf_action_get(mf_tx_db(enqueue->tx), enqueue->arena, enqueue->run->id,
-                                      action->parent_action_name, &parent, err);
+    struct mf_db *db = mf_tx_db(enqueue->tx);
+    enum mf_code code =
+        mf_action_get(db, enqueue->arena, enqueue->run->id, action->parent_action_name, &parent, err);
+    if (code == MF_NOT_FOUND && enqueue->carrier != MF_CARRIER_HERE) {
+        code = mf_action_get(db, enqueue->arena, enqueue->run->id, MF_STR(ROOT), &parent, err);
+        if (code == MF_NOT_FOUND)
+            return MF_OK;
+    }
     if (code == MF_NOT_FOUND)
         return mf_fail(err, code, "parent action not found: %.*s", MF_FMT(action->parent_action_name));
     if (code == MF_OK && mf_phase_is_terminal(parent.phase))
@@ -271,10 +281,12 @@ static enum mf_code begin_again(struct enqueue *enqueue, const struct mf_action_
     return code == MF_OK ? write_history(enqueue, err) : code;
 }
 
-enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
-                               const struct pb_actions_Action *action, struct mf_error *err)
+enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
+                              const struct pb_actions_Action *action, enum mf_carrier carrier,
+                              struct mf_error *err)
 {
-    struct enqueue enqueue = {.tx = tx, .arena = mf_tx_arena(tx), .run = run, .action = action};
+    struct enqueue enqueue = {
+        .tx = tx, .arena = mf_tx_arena(tx), .run = run, .action = action, .carrier = carrier};
     struct mf_action_row old;
     if (!action->action_id || action->action_id->name.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "action.action_id.name is required");
@@ -292,4 +304,10 @@ enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
     if (code != MF_OK)
         return code;
     return exists ? begin_again(&enqueue, &old, err) : insert(&enqueue, err);
+}
+
+enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
+                               const struct pb_actions_Action *action, struct mf_error *err)
+{
+    return mf_action_record(tx, run, action, MF_CARRIER_HERE, err);
 }

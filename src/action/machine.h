@@ -79,9 +79,19 @@ enum mf_code mf_action_advance(struct mf_tx *tx, const struct mf_action_change *
  * there: MF_ALREADY_EXISTS, nothing changed, except that a hidden one is queued again as its next attempt. */
 enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
                                const struct pb_actions_Action *action, struct mf_error *err) MF_CHECK_RESULT;
+/* The same for an action that somebody else carries out: it is never started here, and never recovered.
+ * Reports of several actions may overtake each other, so the parent need not be known yet, as long as the run
+ * has not ended; until it comes the action is an orphan that its run shows without a place in the tree. */
+enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
+                              const struct pb_actions_Action *action, enum mf_carrier carrier,
+                              struct mf_error *err) MF_CHECK_RESULT;
 
-/* Marks the action and everything below it ABORTED, as far as not finished. *changed counts the actions that
- * were. */
+/* Marks the action and everything below it ABORTED (of the root: everything in the run), as far as not
+ * finished. *changed counts the actions that were; 0: it had ended, and nothing has changed.
+ *
+ * The mark is the abort: it is durable, nothing that bears it is ever started, and no later report removes
+ * it. What is left to do, ending what runs, is work that is recorded in the same transaction
+ * (store/abort_work.h) and goes on, over restarts, until it is done. */
 enum mf_code mf_action_abort(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str reason,
                              struct mf_str aborted_by, int64_t *changed,
                              struct mf_error *err) MF_CHECK_RESULT;
