@@ -1,6 +1,7 @@
 #include "action/abort.h"
 
 #include "action/move.h"
+#include "store/abort_work.h"
 
 /* Rows in memory at a time. */
 #define PAGE 128
@@ -12,12 +13,14 @@ struct waiting {
 };
 
 /* The tree is walked level by level through the index of open children. No action that is open hangs below
- * one that is not, so what has ended need not be looked at, and the cost is that of what is aborted. */
+ * one that is not, so what has ended need not be looked at, and the cost is that of what is aborted. When all
+ * of a run ends the same index gives its open actions without the tree, orphans too. */
 struct walk {
     struct mf_tx *tx;
     int64_t run_id;
     struct mf_str reason, aborted_by;
     int64_t count;
+    bool whole_run;
     struct mf_arena *names; /* of those waiting */
     struct mf_arena *page;  /* rows and events of one page */
     struct waiting *first;
@@ -33,15 +36,30 @@ static bool take(void *ctx, const struct mf_action_row *row)
     return walk->row_count < PAGE;
 }
 
+/* Notes that something of the attempt may still run. Who carries it out elsewhere tells us when that is over;
+ * of our own the process is recorded. */
+static enum mf_code note_work(struct mf_tx *tx, const struct mf_action_row *row, struct mf_error *err)
+{
+    const struct mf_abort_work work = {
+        .run_id = row->run_id, .name = row->name, .attempt = row->attempts, .created_at = mf_tx_now_ns(tx)};
+    if (row->kind != MF_ACTION_TASK || row->carrier == MF_CARRIER_CLIENT ||
+        (row->carrier == MF_CARRIER_HERE && row->phase == MF_PHASE_QUEUED))
+        return MF_OK;
+    return mf_abort_work_begin(mf_tx_db(tx), &work, row->carrier == MF_CARRIER_EXECUTOR, err);
+}
+
 static enum mf_code end_one(struct mf_tx *tx, struct mf_arena *arena, struct mf_action_row *row,
                             struct mf_str reason, struct mf_str aborted_by, struct mf_error *err)
 {
     const struct mf_move_detail detail = {.at_ns = mf_tx_now_ns(tx)};
+    enum mf_code code = note_work(tx, row, err);
+    if (code != MF_OK)
+        return code;
     row->phase = MF_PHASE_ABORTED;
     row->abort_reason = reason;
     row->aborted_by = aborted_by;
     row->ended_at = detail.at_ns > row->created_at ? detail.at_ns : row->created_at;
-    enum mf_code code = mf_move_history(tx, arena, row, &detail, err);
+    code = mf_move_history(tx, arena, row, &detail, err);
     return code == MF_OK ? mf_move_write(tx, row, true, err) : code;
 }
 
@@ -63,11 +81,14 @@ static enum mf_code abort_page(struct walk *walk, struct mf_str parent, struct m
 {
     mf_arena_reset(walk->page);
     walk->row_count = 0;
-    enum mf_code code = mf_action_open_children(mf_tx_db(walk->tx), walk->page, walk->run_id, parent,
-                                                MF_STR_EMPTY, PAGE, take, walk, err);
+    struct mf_db *db = mf_tx_db(walk->tx);
+    enum mf_code code = walk->whole_run
+                            ? mf_action_open_of_run(db, walk->page, walk->run_id, PAGE, take, walk, err)
+                            : mf_action_open_children(db, walk->page, walk->run_id, parent, MF_STR_EMPTY,
+                                                      PAGE, take, walk, err);
     for (size_t i = 0; i < walk->row_count && code == MF_OK; i++) {
         code = end_one(walk->tx, walk->page, walk->rows[i], walk->reason, walk->aborted_by, err);
-        if (code == MF_OK)
+        if (code == MF_OK && !walk->whole_run)
             code = push(walk, walk->rows[i]->name, err);
         if (code == MF_OK)
             walk->count++;
@@ -106,15 +127,18 @@ enum mf_code mf_abort_below_ended(struct mf_tx *tx, const struct mf_action_row *
 {
     struct mf_arena *arena = mf_tx_arena(tx);
     bool any = false;
+    bool root = row->parent.len == 0;
     if (row->kind != MF_ACTION_TASK)
         return MF_OK;
-    enum mf_code code =
-        mf_action_open_children(mf_tx_db(tx), arena, row->run_id, row->name, MF_STR_EMPTY, 1, see, &any, err);
+    enum mf_code code = root ? mf_action_open_of_run(mf_tx_db(tx), arena, row->run_id, 1, see, &any, err)
+                             : mf_action_open_children(mf_tx_db(tx), arena, row->run_id, row->name,
+                                                       MF_STR_EMPTY, 1, see, &any, err);
     if (code != MF_OK || !any)
         return code;
     struct walk walk = {
         .tx = tx,
         .run_id = row->run_id,
+        .whole_run = root,
         .reason = mf_str_printf(arena, "its parent %.*s ended first (%s)", MF_FMT(row->name),
                                 mf_phase_word(row->phase)),
         .aborted_by = MF_STR_EMPTY,
@@ -132,6 +156,7 @@ enum mf_code mf_action_abort(struct mf_tx *tx, int64_t run_id, struct mf_str nam
     if (code == MF_OK && !mf_phase_is_terminal(row.phase)) {
         code = end_one(tx, arena, &row, reason, aborted_by, err);
         walk.count++;
+        walk.whole_run = row.parent.len == 0;
         if (code == MF_OK && row.kind == MF_ACTION_TASK)
             code = abort_below(&walk, row.name, err);
     }

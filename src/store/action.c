@@ -85,6 +85,10 @@ MF_SQL(sql_of_run, SELECT "WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
 MF_SQL(sql_open, SELECT "WHERE " OPEN_PHASES " AND carrier = 0 AND seq > $1 ORDER BY seq LIMIT $2");
 MF_SQL(sql_open_children,
        SELECT "WHERE run_id = $1 AND parent = $2 AND " OPEN_PHASES " AND name > $3 ORDER BY name LIMIT $4");
+MF_SQL(sql_open_of_run,
+       SELECT "WHERE run_id = $1 AND " OPEN_PHASES " ORDER BY run_id, parent, name LIMIT $2");
+MF_SQL(sql_done_traces,
+       SELECT "WHERE run_id = $1 AND parent = $2 AND kind = 2 AND phase IN (5, 10) ORDER BY seq LIMIT $3");
 MF_SQL(sql_hide, "UPDATE action SET hidden = 1 WHERE run_id = $1 AND parent = $2 AND phase IN (6, 7, 8) "
                  "AND hidden = 0");
 
@@ -255,6 +259,32 @@ enum mf_code mf_action_open_children(struct mf_db *db, struct mf_arena *arena, i
     mf_bind_text(stmt, 2, parent);
     mf_bind_text(stmt, 3, after_name);
     mf_bind_int(stmt, 4, limit_of(limit));
+    return walk(stmt, arena, visit, ctx, err);
+}
+
+enum mf_code mf_action_open_of_run(struct mf_db *db, struct mf_arena *arena, int64_t run_id, size_t limit,
+                                   mf_action_visit visit, void *ctx, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    enum mf_code code = mf_db_query(db, &sql_open_of_run, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, run_id);
+    mf_bind_int(stmt, 2, limit_of(limit));
+    return walk(stmt, arena, visit, ctx, err);
+}
+
+enum mf_code mf_action_done_traces(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
+                                   struct mf_str parent, size_t limit, mf_action_visit visit, void *ctx,
+                                   struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    enum mf_code code = mf_db_query(db, &sql_done_traces, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, run_id);
+    mf_bind_text(stmt, 2, parent);
+    mf_bind_int(stmt, 3, limit_of(limit));
     return walk(stmt, arena, visit, ctx, err);
 }
 

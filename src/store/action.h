@@ -52,6 +52,13 @@ enum mf_code mf_action_children(struct mf_db *db, struct mf_arena *arena, int64_
 enum mf_code mf_action_open_children(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
                                      struct mf_str parent, struct mf_str after_name, size_t limit,
                                      mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* Actions of a run that are not in a terminal phase, whoever their parent is. */
+enum mf_code mf_action_open_of_run(struct mf_db *db, struct mf_arena *arena, int64_t run_id, size_t limit,
+                                   mf_action_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+/* Traces of a parent that are SUCCEEDED or RECOVERED, in order of seq. */
+enum mf_code mf_action_done_traces(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
+                                   struct mf_str parent, size_t limit, mf_action_visit visit, void *ctx,
+                                   struct mf_error *err) MF_CHECK_RESULT;
 /* Marks the FAILED, ABORTED and TIMED_OUT children of a parent as hidden. Only action/ may call it. */
 enum mf_code mf_action_hide_failed(struct mf_db *db, int64_t run_id, struct mf_str parent,
                                    struct mf_error *err) MF_CHECK_RESULT;
