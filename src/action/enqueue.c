@@ -1,12 +1,11 @@
 #include "action/machine.h"
 #include "action/message.h"
 #include "action/move.h"
+#include "action/recover.h"
 #include "gen/flyteidl2/actions/actions_service.pb.h"
-#include "gen/flyteidl2/common/run.pb.h"
 #include "gen/flyteidl2/core/identifier.pb.h"
 #include "gen/flyteidl2/core/tasks.pb.h"
 #include "gen/flyteidl2/task/environment.pb.h"
-#include "gen/flyteidl2/task/run.pb.h"
 #include "gen/flyteidl2/task/task_definition.pb.h"
 #include "gen/flyteidl2/workflow/run_definition.pb.h"
 #include "gen/google/protobuf/wrappers.pb.h"
@@ -152,58 +151,6 @@ static enum mf_code fill(struct enqueue *enqueue, struct mf_error *err)
     }
 }
 
-/* ---- recovery ---- */
-
-static bool recovers(const struct pb_task_RunSpec *spec, struct mf_str name)
-{
-    const struct pb_task_Recover *recover = spec->recover;
-    if (!recover && !(spec->relation && spec->relation->relation_type == pb_common_RELATION_TYPE_RECOVER))
-        return false;
-    for (uint32_t i = 0; recover && i < recover->force_rerun_actions.count; i++) {
-        if (mf_str_eq(recover->force_rerun_actions.items[i], name))
-            return false;
-    }
-    return true;
-}
-
-/* Where the result really comes from: the twin's own source when it was recovered itself. */
-static enum mf_code name_source(struct enqueue *enqueue, const struct mf_action_row *twin,
-                                struct mf_error *err)
-{
-    struct mf_action_id id;
-    if (twin->recovered_from.len > 0) {
-        enqueue->row.recovered_from = twin->recovered_from;
-        return MF_OK;
-    }
-    return pb_encode(enqueue->arena, &pb_common_ActionIdentifier_type, mf_action_id_of(&id, twin),
-                     &enqueue->row.recovered_from, err);
-}
-
-/* The root is always run: its name says nothing of its inputs, as those of children do. */
-static enum mf_code recover(struct enqueue *enqueue, struct mf_error *err)
-{
-    struct mf_action_row *row = &enqueue->row;
-    struct mf_action_row twin;
-    void *spec = NULL;
-    if (enqueue->carrier != MF_CARRIER_HERE || enqueue->run->related_run_id == 0 ||
-        row->kind != MF_ACTION_TASK || row->parent.len == 0)
-        return MF_OK;
-    enum mf_code code = pb_decode(enqueue->arena, &pb_task_RunSpec_type, enqueue->run->run_spec, &spec, err);
-    if (code != MF_OK || !recovers(spec, row->name))
-        return code;
-    code = mf_action_get(mf_tx_db(enqueue->tx), enqueue->arena, enqueue->run->related_run_id, row->name,
-                         &twin, err);
-    if (code == MF_NOT_FOUND)
-        return MF_OK;
-    if (code != MF_OK || twin.kind != MF_ACTION_TASK || twin.output_uri.len == 0 ||
-        (twin.phase != MF_PHASE_SUCCEEDED && twin.phase != MF_PHASE_RECOVERED))
-        return code;
-    row->phase = MF_PHASE_RECOVERED;
-    row->output_uri = twin.output_uri;
-    row->ended_at = row->created_at;
-    return name_source(enqueue, &twin, err);
-}
-
 /* ---- into the store ---- */
 
 static enum mf_code check_parent(struct enqueue *enqueue, struct mf_error *err)
@@ -254,12 +201,16 @@ static enum mf_code write_history(struct enqueue *enqueue, struct mf_error *err)
 static enum mf_code insert(struct enqueue *enqueue, struct mf_error *err)
 {
     struct mf_action_row *row = &enqueue->row;
-    enum mf_code code = recover(enqueue, err);
+    enum mf_code code = mf_recover_action(enqueue->tx, enqueue->run, row, err);
     if (code != MF_OK)
         return code;
     mf_move_stamp(enqueue->tx, row, !mf_phase_is_terminal(row->phase));
     code = mf_action_insert(mf_tx_db(enqueue->tx), row, err);
-    return code == MF_OK ? write_history(enqueue, err) : code;
+    if (code == MF_OK)
+        code = write_history(enqueue, err);
+    if (code == MF_OK && row->kind == MF_ACTION_TASK && row->phase == MF_PHASE_QUEUED)
+        code = mf_recover_traces(enqueue->tx, enqueue->run, row, err);
+    return code;
 }
 
 /* A failed child of a parent that was retried. It gets an attempt of its own with a fresh budget, and its own
