@@ -164,3 +164,11 @@ enum mf_code mf_action_abort(struct mf_tx *tx, int64_t run_id, struct mf_str nam
         *changed = walk.count;
     return code;
 }
+
+enum mf_code mf_abort_confirmed(struct mf_tx *tx, const struct mf_action_row *row, int32_t attempt,
+                                struct mf_error *err)
+{
+    return row->carrier == MF_CARRIER_EXECUTOR
+               ? mf_abort_work_done(mf_tx_db(tx), row->run_id, row->name, attempt, NULL, err)
+               : MF_OK;
+}

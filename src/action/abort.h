@@ -10,5 +10,8 @@
  * them. */
 enum mf_code mf_abort_below_ended(struct mf_tx *tx, const struct mf_action_row *row,
                                   struct mf_error *err) MF_CHECK_RESULT;
+/* Who carries the action out elsewhere has told that the attempt is over. */
+enum mf_code mf_abort_confirmed(struct mf_tx *tx, const struct mf_action_row *row, int32_t attempt,
+                                struct mf_error *err) MF_CHECK_RESULT;
 
 #endif

@@ -97,11 +97,36 @@ static bool is_system(struct mf_arena *arena, struct mf_str encoded)
            ((struct pb_core_ExecutionError *)error)->kind == pb_core_ExecutionError_SYSTEM;
 }
 
-/* An executor elsewhere has begun a new attempt without saying why the one before ended. */
+/* Versions that senders of events do not reach, so that an event of ours never takes the place of theirs. */
+#define OWN_VERSION 1000000000
+
+/* Every attempt that has a successor has ended. When nobody has said how, this says that much; should the
+ * true end be told later, it is the earlier one and counts. */
+static enum mf_code close_attempt(const struct advance *advance, struct mf_error *err)
+{
+    struct mf_action_row before = *advance->row;
+    struct pb_core_ExecutionError error = {
+        .code = MF_STR("AttemptReplaced"),
+        .message = mf_str_printf(advance->arena,
+                                 "attempt %d has ended without a report of its end; attempt %d has begun",
+                                 before.attempts, advance->change->attempt),
+        .kind = pb_core_ExecutionError_UNKNOWN,
+    };
+    const struct mf_move_detail detail = {.at_ns = advance->at_ns, .error = &error, .version = OWN_VERSION};
+    if (mf_phase_is_terminal(before.phase) || before.phase == MF_PHASE_UNSPECIFIED)
+        return MF_OK;
+    before.phase = MF_PHASE_FAILED;
+    return error.message.ptr ? mf_move_history(advance->tx, advance->arena, &before, &detail, err)
+                             : mf_fail_memory(err);
+}
+
+/* An executor elsewhere has begun a new attempt. */
 static enum mf_code skip_to_attempt(const struct advance *advance, struct mf_error *err)
 {
     struct mf_action_row *row = advance->row;
-    enum mf_code code = MF_OK;
+    enum mf_code code = close_attempt(advance, err);
+    if (code != MF_OK)
+        return code;
     if (!is_system(advance->arena, row->error))
         code = mf_action_hide_failed(mf_tx_db(advance->tx), row->run_id, row->name, err);
     begin_attempt(row, advance->change->attempt, advance->at_ns);
@@ -141,6 +166,10 @@ static enum mf_code move(struct advance *advance, struct mf_error *err)
         row->running_at = advance->at_ns;
     if (terminal)
         row->ended_at = advance->at_ns > row->created_at ? advance->at_ns : row->created_at;
+    if (change->phase == MF_PHASE_ABORTED && row->abort_reason.len == 0)
+        row->abort_reason = change->error && change->error->message.len > 0
+                                ? change->error->message
+                                : MF_STR("aborted by its executor");
     if (change->output_uri.len > 0)
         row->output_uri = change->output_uri;
     if (change->cache_status >= 0)
@@ -433,6 +462,8 @@ enum mf_code mf_action_record_event(struct mf_tx *tx, const struct pb_workflow_A
         return MF_OK; /* kept until the action is recorded: mf_action_catch_up */
     if (code == MF_OK)
         code = follow_event(tx, &row, event, &applied, err);
+    if (code == MF_OK && row.phase == MF_PHASE_ABORTED && mf_phase_is_terminal(event->phase))
+        code = mf_abort_confirmed(tx, &row, (int32_t)event->attempt, err);
     /* Those who show the history follow the row's number. */
     if (code == MF_OK && !applied)
         code = mf_move_write(tx, &row, false, err);

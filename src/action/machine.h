@@ -110,7 +110,9 @@ struct mf_action_status {
     struct mf_str principal;                       /* encoded EnrichedIdentity of who answered or aborted */
     struct mf_str abort_reason;
 };
-/* MF_NOT_FOUND when there is no such action, so that the sender repeats instead of losing the report. */
+/* MF_NOT_FOUND when there is no such action, so that the sender repeats instead of losing the report. Fields
+ * that are not set leave what is recorded. MF_ABORTED, and no change, when the action was aborted and the
+ * report says that it goes on: the way an executor that has missed the abort learns of it. */
 enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_status *report,
                                      struct mf_error *err) MF_CHECK_RESULT;
 
@@ -125,6 +127,11 @@ enum mf_code mf_action_catch_up(struct mf_tx *tx, int64_t run_id, struct mf_str 
  * MF_INVALID_ARGUMENT when its type cannot be answered. */
 enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *condition, int32_t *value_case,
                                struct mf_error *err) MF_CHECK_RESULT;
+
+/* Why an action is FAILED or TIMED_OUT: *out is never NULL then, also when its executor has told the phase
+ * only; NULL in any other phase. MF_DATA_LOSS when what is stored cannot be read. */
+enum mf_code mf_action_error(struct mf_arena *arena, const struct mf_action_row *row,
+                             struct pb_core_ExecutionError **out, struct mf_error *err) MF_CHECK_RESULT;
 
 /* "<output base of the run>/<action>/<attempt>": where an attempt leaves outputs.pb, error.pb and report.html
  * (spec execution.md 3.1, without the shard). .ptr NULL when memory ran out. */

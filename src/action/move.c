@@ -22,6 +22,7 @@ static enum mf_code insert(struct mf_tx *tx, struct mf_arena *arena, struct pb_w
 {
     struct mf_db *db = mf_tx_db(tx);
     bool inserted = false;
+    event->version = (uint32_t)row->version;
     enum mf_code code = pb_encode(arena, &pb_workflow_ActionEvent_type, event, &row->body, err);
     if (code == MF_OK)
         code = mf_event_insert(db, row, &inserted, err);
@@ -44,6 +45,8 @@ enum mf_code mf_move_history(struct mf_tx *tx, struct mf_arena *arena, const str
                                                .report_uri = detail->report_uri};
     struct pb_google_protobuf_Timestamp updated = mf_timestamp(detail->at_ns);
     struct pb_google_protobuf_Timestamp reported = mf_timestamp(now);
+    struct pb_workflow_ClusterEvent note = {.occurred_at = &updated, .message = detail->note};
+    struct pb_workflow_ClusterEvent *notes[] = {&note};
     struct pb_workflow_ActionEvent event = {
         .id = mf_action_id_of(&id, row),
         .attempt = (uint32_t)row->attempts,
@@ -58,6 +61,10 @@ enum mf_code mf_move_history(struct mf_tx *tx, struct mf_arena *arena, const str
         fill_error(&info, detail->error);
         event.error_info = &info;
     }
+    if (detail->note.len > 0) {
+        event.cluster_events.items = notes;
+        event.cluster_events.count = 1;
+    }
     if (outputs.output_uri.len > 0 || outputs.report_uri.len > 0)
         event.outputs = &outputs;
     struct mf_event_row record = {
@@ -65,6 +72,7 @@ enum mf_code mf_move_history(struct mf_tx *tx, struct mf_arena *arena, const str
         .name = row->name,
         .attempt = row->attempts,
         .phase = row->phase,
+        .version = detail->version,
         .error_kind = detail->error ? info.kind : 0,
         .updated_at = detail->at_ns,
         .recorded_at = now,

@@ -1,3 +1,4 @@
+#include "action/abort.h"
 #include "action/machine.h"
 #include "action/message.h"
 #include "gen/flyteidl2/workflow/run_definition.pb.h"
@@ -29,6 +30,27 @@ static enum mf_code advance(struct mf_tx *tx, const struct mf_action_status *rep
     return mf_action_advance(tx, &change, NULL, err);
 }
 
+/* The end of what was aborted is what we wait for; anything else shows that its executor does not know. */
+static enum mf_code of_aborted(struct mf_tx *tx, const struct mf_action_status *report,
+                               const struct mf_action_row *row, struct mf_error *err)
+{
+    int32_t attempt = report->attempt > 0 ? (int32_t)report->attempt : row->attempts;
+    if (mf_phase_is_terminal(report->status->phase))
+        return mf_abort_confirmed(tx, row, attempt, err);
+    return mf_fail(err, MF_ABORTED, "action %.*s was aborted (%.*s); stop it and report its end",
+                   MF_FMT(row->name), MF_FMT(row->abort_reason));
+}
+
+/* An executor that reports the abort itself need not be waited for. */
+static enum mf_code abort_reported(struct mf_tx *tx, const struct mf_action_status *report,
+                                   const struct mf_action_row *row, struct mf_error *err)
+{
+    struct mf_str reason = report->abort_reason.len > 0 ? report->abort_reason : MF_STR(NO_REASON);
+    enum mf_code code =
+        mf_action_abort(tx, report->run_id, report->name, reason, report->principal, NULL, err);
+    return code == MF_OK ? mf_abort_confirmed(tx, row, row->attempts, err) : code;
+}
+
 enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_status *report,
                                      struct mf_error *err)
 {
@@ -40,10 +62,10 @@ enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_st
     enum mf_code code = mf_action_get(mf_tx_db(tx), mf_tx_arena(tx), report->run_id, report->name, &row, err);
     if (code != MF_OK)
         return code;
-    if (report->status->phase == MF_PHASE_ABORTED) {
-        struct mf_str reason = report->abort_reason.len > 0 ? report->abort_reason : MF_STR(NO_REASON);
-        return mf_action_abort(tx, report->run_id, report->name, reason, report->principal, NULL, err);
-    }
+    if (row.phase == MF_PHASE_ABORTED)
+        return of_aborted(tx, report, &row, err);
+    if (report->status->phase == MF_PHASE_ABORTED)
+        return abort_reported(tx, report, &row, err);
     if (report->value.len > 0 && row.kind == MF_ACTION_CONDITION && !mf_phase_is_terminal(row.phase))
         return resolve(tx, report, err);
     return advance(tx, report, &row, err);

@@ -67,11 +67,9 @@ static struct mf_str output_uri(const struct page *page, const struct mf_action_
 static enum mf_code send_child(struct page *page, const struct mf_action_row *row)
 {
     struct mf_action_id id;
-    void *error = NULL;
+    struct pb_core_ExecutionError *error = NULL;
     void *value = NULL;
-    enum mf_code code = MF_OK;
-    if (row->error.len > 0 && (row->phase == MF_PHASE_FAILED || row->phase == MF_PHASE_TIMED_OUT))
-        code = pb_decode(page->scratch, &pb_core_ExecutionError_type, row->error, &error, page->err);
+    enum mf_code code = mf_action_error(page->scratch, row, &error, page->err);
     if (code == MF_OK && row->value.len > 0)
         code = pb_decode(page->scratch, &pb_core_Literal_type, row->value, &value, page->err);
     if (code != MF_OK)

@@ -4,6 +4,7 @@
 #include "gen/flyteidl2/workflow/run_service.pb.h"
 #include "run/attempts.h"
 #include "run/service.h"
+#include "store/abort_work.h"
 
 enum mf_code mf_run_pair_read(struct mf_db *db, struct mf_arena *arena,
                               const struct pb_common_RunIdentifier *run, struct mf_str action,
@@ -67,11 +68,9 @@ static enum mf_code decode_stored(struct mf_arena *arena, const struct pb_type *
 static enum mf_code set_error(struct mf_arena *arena, const struct mf_action_row *row,
                               struct pb_workflow_ActionDetails *out, struct mf_error *err)
 {
-    void *stored = NULL;
+    struct pb_core_ExecutionError *error = NULL;
     struct pb_workflow_ErrorInfo *info = MF_NEW(arena, struct pb_workflow_ErrorInfo);
-    enum mf_code code = info ? decode_stored(arena, &pb_core_ExecutionError_type, row->error, &stored, err)
-                             : mf_fail_memory(err);
-    const struct pb_core_ExecutionError *error = stored;
+    enum mf_code code = info ? mf_action_error(arena, row, &error, err) : mf_fail_memory(err);
     if (code != MF_OK || !error)
         return code;
     info->message = error->message;
@@ -83,7 +82,30 @@ static enum mf_code set_error(struct mf_arena *arena, const struct mf_action_row
     return MF_OK;
 }
 
-static enum mf_code set_abort(struct mf_arena *arena, const struct mf_action_row *row,
+/* The reason, and how far the abort has come while something of the action may still run. */
+static enum mf_code abort_reason(struct mf_db *db, struct mf_arena *arena, const struct mf_action_row *row,
+                                 struct mf_str *out, struct mf_error *err)
+{
+    struct mf_abort_work work;
+    enum mf_code code = mf_abort_work_get(db, arena, row->run_id, row->name, row->attempts, &work, err);
+    *out = row->abort_reason;
+    if (code != MF_OK)
+        return code == MF_NOT_FOUND ? MF_OK : code;
+    if (work.tries > 0)
+        *out = mf_str_printf(
+            arena,
+            "%.*s [still being ended: attempt %d is not gone after %d tries, the last error is: "
+            "%.*s; it is tried again]",
+            MF_FMT(row->abort_reason), work.attempt, work.tries, MF_FMT(work.last_error));
+    else
+        *out = mf_str_printf(arena, "%.*s [still being ended: attempt %d %s]", MF_FMT(row->abort_reason),
+                             work.attempt,
+                             row->carrier == MF_CARRIER_HERE ? "has been told to stop"
+                                                             : "has not been confirmed by its executor");
+    return out->ptr ? MF_OK : mf_fail_memory(err);
+}
+
+static enum mf_code set_abort(struct mf_db *db, struct mf_arena *arena, const struct mf_action_row *row,
                               struct pb_workflow_ActionDetails *out, struct mf_error *err)
 {
     void *by = NULL;
@@ -91,9 +113,10 @@ static enum mf_code set_abort(struct mf_arena *arena, const struct mf_action_row
     enum mf_code code =
         info ? decode_stored(arena, &pb_common_EnrichedIdentity_type, row->aborted_by, &by, err)
              : mf_fail_memory(err);
+    if (code == MF_OK)
+        code = abort_reason(db, arena, row, &info->reason, err);
     if (code != MF_OK)
         return code;
-    info->reason = row->abort_reason;
     info->aborted_by = by;
     out->result_case = pb_workflow_ActionDetails_tag_abort_info;
     out->result.abort_info = info;
@@ -120,13 +143,13 @@ static enum mf_code set_signal(struct mf_arena *arena, const struct mf_action_ro
     return MF_OK;
 }
 
-static enum mf_code set_result(struct mf_arena *arena, const struct mf_action_row *row,
+static enum mf_code set_result(struct mf_db *db, struct mf_arena *arena, const struct mf_action_row *row,
                                struct pb_workflow_ActionDetails *out, struct mf_error *err)
 {
     if (row->phase == MF_PHASE_FAILED || row->phase == MF_PHASE_TIMED_OUT)
         return set_error(arena, row, out, err);
     if (row->phase == MF_PHASE_ABORTED)
-        return set_abort(arena, row, out, err);
+        return set_abort(db, arena, row, out, err);
     return row->value.len > 0 ? set_signal(arena, row, out, err) : MF_OK;
 }
 
@@ -174,7 +197,7 @@ enum mf_code mf_run_action_details(struct mf_db *db, struct mf_arena *arena, con
     if (!out->id || !out->metadata || !out->status)
         return mf_fail_memory(err);
     set_spec(&spec, out);
-    code = set_result(arena, row, out, err);
+    code = set_result(db, arena, row, out, err);
     return code == MF_OK ? set_attempts(db, arena, row, out, err) : code;
 }
 
