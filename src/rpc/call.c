@@ -8,6 +8,12 @@
 /* Compressing what fits a few packets costs more than it saves. */
 #define COMPRESS_FROM 8192
 
+/* Bytes on their way to the client. With call->lock held. */
+static size_t waiting(const struct mf_call *call)
+{
+    return call->out.len + (call->parcel ? mf_parcel_bytes(call->parcel).len : 0) + call->in_flight;
+}
+
 /* ---- life ---- */
 
 static void strand_run(struct mf_work *work);
@@ -46,6 +52,8 @@ void mf_call_destroy(struct mf_call *call)
     mf_buf_free(&call->held);
     mf_buf_free(&call->sending);
     mf_buf_free(&call->out);
+    mf_parcel_unref(call->sending_parcel);
+    mf_parcel_unref(call->parcel);
     mf_buf_free(&call->inbox);
     mf_envelope_reader_free(&call->reader);
     mf_arena_free(call->out_arena);
@@ -60,6 +68,8 @@ static void call_clear(struct mf_call *call)
     mf_buf_free(&call->held);
     mf_buf_free(&call->sending);
     mf_buf_free(&call->out);
+    mf_parcel_unref(call->sending_parcel);
+    mf_parcel_unref(call->parcel);
     mf_buf_free(&call->inbox);
     mf_envelope_reader_free(&call->reader);
     mf_arena_reset(call->arena);
@@ -223,7 +233,7 @@ static void strand_message(struct mf_call *call, const struct mf_call_ops *ops, 
     mf_buf_free(&bytes);
     pthread_mutex_lock(&call->lock);
     /* A client that sends but does not read is not read from either. */
-    bool full = call->out.len + call->in_flight > call->rpc->config.send_high_water;
+    bool full = waiting(call) > call->rpc->config.send_high_water;
     call->input_waits = !call->over && (full || call->input_held);
     if (!call->input_waits)
         post_locked(call, MF_IO_MORE);
@@ -370,7 +380,7 @@ bool mf_call_writable(const struct mf_call *call)
 {
     size_t high = call->rpc->config.send_high_water;
     pthread_mutex_lock(lock_of(call));
-    bool full = !call->over && call->out.len + call->in_flight > high;
+    bool full = !call->over && waiting(call) > high;
     if (full)
         ((struct mf_call *)(uintptr_t)call)->blocked = true;
     pthread_mutex_unlock(lock_of(call));
@@ -396,7 +406,7 @@ void mf_call_hold(struct mf_call *call)
 void mf_call_release(struct mf_call *call)
 {
     pthread_mutex_lock(&call->lock);
-    bool full = call->out.len + call->in_flight > call->rpc->config.send_high_water;
+    bool full = waiting(call) > call->rpc->config.send_high_water;
     bool read = call->input_held && call->input_waits && !full && !call->over;
     call->input_held = false;
     if (read) {
@@ -533,9 +543,8 @@ static void end_and_unlock(struct mf_call *call, enum mf_code code)
         submit(call);
 }
 
-/* Encodes for the client's codec and compresses when it pays. */
-static enum mf_code encode(struct mf_call *call, struct mf_arena *arena, const void *msg, struct mf_str *out,
-                           bool *compressed, struct mf_error *err)
+enum mf_code mf_call_encode(struct mf_call *call, struct mf_arena *arena, const void *msg, struct mf_str *out,
+                            bool *compressed, struct mf_error *err)
 {
     const struct pb_type *type = call->entry->method->response;
     enum mf_code code = call->media->codec == MF_CODEC_PROTO ? pb_encode(arena, type, msg, out, err)
@@ -555,7 +564,7 @@ void mf_call_reply(struct mf_call *call, const void *msg)
     struct mf_error err;
     struct mf_str bytes;
     bool compressed = false;
-    if (encode(call, call->arena, msg, &bytes, &compressed, &err) != MF_OK) {
+    if (mf_call_encode(call, call->arena, msg, &bytes, &compressed, &err) != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
     }
@@ -578,7 +587,8 @@ void mf_call_send(struct mf_call *call, const void *msg)
     if (mf_call_is_over(call))
         return;
     struct mf_arena *arena = mf_rpc_scratch_take(call->rpc);
-    enum mf_code code = arena ? encode(call, arena, msg, &bytes, &compressed, &err) : mf_fail_memory(&err);
+    enum mf_code code =
+        arena ? mf_call_encode(call, arena, msg, &bytes, &compressed, &err) : mf_fail_memory(&err);
     if (code == MF_OK) {
         char head[MF_ENVELOPE_HEADER];
         mf_envelope_header(head, compressed ? MF_ENVELOPE_COMPRESSED : 0, bytes.len);
@@ -596,6 +606,27 @@ void mf_call_send(struct mf_call *call, const void *msg)
     }
     if (arena)
         mf_rpc_scratch_give(call->rpc, arena);
+    if (code != MF_OK)
+        mf_call_fail_error(call, &err);
+}
+
+void mf_call_send_parcel(struct mf_call *call, struct mf_parcel *parcel)
+{
+    struct mf_error err;
+    enum mf_code code = MF_OK;
+    pthread_mutex_lock(&call->lock);
+    if (!call->over && !call->closed) {
+        call->active = true;
+        if (call->parcel || call->out.len > 0)
+            mf_buf_add_str(&call->out, mf_parcel_bytes(parcel));
+        else
+            call->parcel = mf_parcel_ref(parcel);
+        if (mf_buf_failed(&call->out))
+            code = mf_fail_memory(&err);
+        else
+            post_locked(call, MF_IO_FLUSH);
+    }
+    pthread_mutex_unlock(&call->lock);
     if (code != MF_OK)
         mf_call_fail_error(call, &err);
 }

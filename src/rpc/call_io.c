@@ -5,7 +5,7 @@
 
 #define BODY_FIRST ((size_t)1 << 20) /* memory given on the word of a content-length */
 #define HEAD_MAX (2 * MF_METADATA_MAX + MF_GRPC_TRAILERS + MF_CORS_HEADERS + 8)
-#define SENDING_KEPT 16384
+#define SENDING_KEPT 1024
 
 static void read_more(struct mf_call *call);
 
@@ -170,8 +170,8 @@ out:
 static bool trailers_only(const struct mf_call *call, bool over)
 {
     return over && call->media->protocol == MF_PROTOCOL_GRPC && call->code != MF_OK && !call->reply_set &&
-           call->sending.len == 0 && call->headers.count == 0 && call->trailers.count == 0 &&
-           !call->head_wanted;
+           call->sending.len == 0 && !call->sending_parcel && call->headers.count == 0 &&
+           call->trailers.count == 0 && !call->head_wanted;
 }
 
 static enum mf_code flush_enveloped(struct mf_call *call, bool over)
@@ -198,6 +198,8 @@ static enum mf_code flush_enveloped(struct mf_call *call, bool over)
                 code = mf_exchange_write(call->exchange, call->reply);
         }
     }
+    if (code == MF_OK && call->sending_parcel)
+        code = write_body(call, mf_parcel_bytes(call->sending_parcel));
     if (code == MF_OK)
         code = write_body(call, mf_buf_str(&call->sending));
     if (code == MF_OK && over)
@@ -240,7 +242,8 @@ static void look_at_room(struct mf_call *call)
     size_t queued = call->exchange ? mf_exchange_queued(call->exchange) : 0;
     pthread_mutex_lock(&call->lock);
     call->in_flight = queued;
-    bool room = call->out.len + queued <= call->rpc->config.send_high_water / 2;
+    size_t parcel = call->parcel ? mf_parcel_bytes(call->parcel).len : 0;
+    bool room = call->out.len + parcel + queued <= call->rpc->config.send_high_water / 2;
     bool ready = call->blocked && room;
     bool read = call->input_waits && room && !call->input_held;
     if (ready)
@@ -264,6 +267,8 @@ static void flush(struct mf_call *call)
     struct mf_buf swap = call->sending;
     call->sending = call->out;
     call->out = swap;
+    call->sending_parcel = call->parcel;
+    call->parcel = NULL;
     pthread_mutex_unlock(&call->lock);
 
     if (over) {
@@ -278,10 +283,12 @@ static void flush(struct mf_call *call)
             finish_connect(call);
         return;
     }
-    if (!over && !head_wanted && call->sending.len == 0)
+    if (!over && !head_wanted && call->sending.len == 0 && !call->sending_parcel)
         return;
     if (flush_enveloped(call, over) != MF_OK)
         give_up(call);
+    mf_parcel_unref(call->sending_parcel);
+    call->sending_parcel = NULL;
     if (call->sending.cap > SENDING_KEPT)
         mf_buf_free(&call->sending);
     else

@@ -21,6 +21,7 @@
 #include "rpc/media.h"
 #include "rpc/metadata.h"
 #include "rpc/outcome.h"
+#include "rpc/parcel.h"
 #include "rpc/server.h"
 #include "rpc/workers.h"
 
@@ -88,7 +89,8 @@ struct mf_call {
     struct mf_envelope_reader reader;
     struct mf_buf held;    /* input that waits for the handler to take the message before it */
     struct mf_buf sending; /* the output buffer of the last flush, kept for its memory */
-    char *body;            /* of the only request message, in the arena */
+    struct mf_parcel *sending_parcel;
+    char *body; /* of the only request message, in the arena */
     size_t body_len, body_cap, body_max;
     uint8_t body_flags;
     struct mf_web_text web_text;
@@ -130,9 +132,10 @@ struct mf_call {
     struct mf_metadata headers, trailers;
     struct mf_detail *details;
     size_t detail_count, detail_cap;
-    struct mf_str reply; /* the one message of a unary answer, in arena */
-    struct mf_buf out;   /* envelopes to be sent */
-    size_t in_flight;    /* bytes queued in the exchange when we looked last */
+    struct mf_str reply;      /* the one message of a unary answer, in arena */
+    struct mf_parcel *parcel; /* to be sent before out */
+    struct mf_buf out;        /* envelopes to be sent */
+    size_t in_flight;         /* bytes queued in the exchange when we looked last */
     enum mf_code code;
     struct mf_str message;
     struct mf_buf inbox; /* a message of the client's stream for the strand */
@@ -196,6 +199,9 @@ void mf_call_destroy(struct mf_call *call);      /* of the pool */
 /* Begins the strand; false when the workers have too much to do. */
 bool mf_call_start(struct mf_call *call);
 void mf_call_schedule(struct mf_call *call, uint32_t events);
+/* Encodes for the client's codec and compresses when it pays. */
+enum mf_code mf_call_encode(struct mf_call *call, struct mf_arena *arena, const void *msg, struct mf_str *out,
+                            bool *compressed, struct mf_error *err) MF_CHECK_RESULT;
 /* The exchange is gone: the call is cancelled unless it is over. */
 void mf_call_closed(struct mf_call *call);
 /* The stream ends because the server does. */
