@@ -247,6 +247,17 @@ static void finish_canceled(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
     finish(fetcher, fetch, MF_CANCELED, &err);
 }
 
+static void unqueue(struct mf_fetcher *fetcher, struct mf_fetch *before, struct mf_fetch *fetch)
+{
+    if (before)
+        before->next = fetch->next;
+    else
+        fetcher->first = fetch->next;
+    if (fetcher->last == fetch)
+        fetcher->last = before;
+    fetcher->waiting_count--;
+}
+
 /* Takes one request that is to be ended, off either list; NULL when there is none. */
 static struct mf_fetch *next_canceled(struct mf_fetcher *fetcher)
 {
@@ -258,34 +269,37 @@ static struct mf_fetch *next_canceled(struct mf_fetcher *fetcher)
             found = fetch;
     }
     for (struct mf_fetch *fetch = fetcher->first; fetch && !found; before = fetch, fetch = fetch->next) {
-        if (!fetch->canceled && !fetcher->stopping)
-            continue;
-        found = fetch;
-        if (before)
-            before->next = fetch->next;
-        else
-            fetcher->first = fetch->next;
-        if (fetcher->last == fetch)
-            fetcher->last = before;
-        fetcher->waiting_count--;
+        if (fetch->canceled || fetcher->stopping) {
+            unqueue(fetcher, before, fetch);
+            found = fetch;
+        }
     }
     pthread_mutex_unlock(&fetcher->lock);
     return found;
 }
 
-static struct mf_fetch *next_waiting(struct mf_fetcher *fetcher)
+/* Takes one that may begin; NULL when there is none, and then *wait_ms is how long there will be none by
+ * itself. */
+static struct mf_fetch *next_waiting(struct mf_fetcher *fetcher, int *wait_ms)
 {
-    struct mf_fetch *fetch = NULL;
+    struct mf_fetch *found = NULL;
+    struct mf_fetch *before = NULL;
+    int64_t now = mf_mono_ns(fetcher->config.sys);
+    *wait_ms = POLL_MS;
     pthread_mutex_lock(&fetcher->lock);
-    if (fetcher->running_count < fetcher->config.running && fetcher->first) {
-        fetch = fetcher->first;
-        fetcher->first = fetch->next;
-        if (!fetcher->first)
-            fetcher->last = NULL;
-        fetcher->waiting_count--;
+    if (fetcher->running_count < fetcher->config.running) {
+        for (struct mf_fetch *fetch = fetcher->first; fetch && !found; before = fetch, fetch = fetch->next) {
+            int64_t left_ms = (fetch->due_ns - now + 999999) / 1000000;
+            if (left_ms <= 0) {
+                unqueue(fetcher, before, fetch);
+                found = fetch;
+            } else if (left_ms < *wait_ms) {
+                *wait_ms = (int)left_ms;
+            }
+        }
     }
     pthread_mutex_unlock(&fetcher->lock);
-    return fetch;
+    return found;
 }
 
 static void finish_ready(struct mf_fetcher *fetcher)
@@ -314,21 +328,23 @@ static void *work(void *ctx)
     struct mf_fetcher *fetcher = ctx;
     struct mf_fetch *fetch;
     int still_running;
+    int wait_ms;
     for (;;) {
+        uint32_t running = fetcher->running_count;
         while ((fetch = next_canceled(fetcher)) != NULL)
             finish_canceled(fetcher, fetch);
-        while ((fetch = next_waiting(fetcher)) != NULL)
+        while ((fetch = next_waiting(fetcher, &wait_ms)) != NULL)
             begin(fetcher, fetch);
         fetcher->curl.multi_perform(fetcher->multi, &still_running);
         finish_ready(fetcher);
         pthread_mutex_lock(&fetcher->lock);
-        bool room = fetcher->first && fetcher->running_count < fetcher->config.running;
         bool over = fetcher->stopping && !fetcher->first && !fetcher->running;
         pthread_mutex_unlock(&fetcher->lock);
         if (over)
             return NULL;
-        if (!room)
-            fetcher->curl.multi_poll(fetcher->multi, NULL, 0, POLL_MS, NULL);
+        /* Room that was made is for those that wait. */
+        if (fetcher->running_count >= running)
+            fetcher->curl.multi_poll(fetcher->multi, NULL, 0, wait_ms, NULL);
     }
 }
 
@@ -444,6 +460,7 @@ void mf_fetch_start(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
         code = open_once(fetcher, &err);
     if (code == MF_OK) {
         fetch->next = NULL;
+        fetch->due_ns = mf_mono_ns(fetcher->config.sys) + (int64_t)fetch->delay_ms * 1000000;
         if (fetcher->last)
             fetcher->last->next = fetch;
         else

@@ -16,11 +16,13 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "base/sys.h"
 #include "net/http.h"
 
 struct mf_fetcher;
 
 struct mf_fetcher_config {
+    const struct mf_sys *sys;
     const char *ca_file; /* PEM of the authorities that are trusted; NULL: the system's */
     uint32_t running;    /* requests at once; 0: 16 */
     uint32_t waiting;    /* more that may wait; 0: 1024 */
@@ -33,7 +35,8 @@ struct mf_fetch {
     const struct mf_header *headers;
     size_t header_count;
     struct mf_str body;
-    uint32_t timeout_ms;   /* for everything together; 0: 10 s */
+    uint32_t delay_ms;     /* before it begins */
+    uint32_t timeout_ms;   /* for everything together, from then on; 0: 10 s */
     size_t response_bytes; /* longest answer; 0: 1 MiB */
     uint32_t redirects;    /* that are followed */
     /* On the fetcher's thread, or before mf_fetch_start returns when nothing was started. Must not block. */
@@ -47,6 +50,7 @@ struct mf_fetch {
 
     /* The fetcher's. */
     struct mf_fetch *next;
+    int64_t due_ns;
     void *easy, *list;
     struct mf_buf received;
     bool too_long, canceled, begun;
