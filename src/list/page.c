@@ -1,5 +1,7 @@
 #include "list/page.h"
 
+#include "list/token.h"
+
 #define FILTERS_MAX 50
 #define SORTS_MAX 10
 
@@ -64,6 +66,66 @@ enum mf_code mf_page_read(struct mf_arena *arena, const struct pb_common_ListReq
     enum mf_code code = add_sorts(arena, request, page, err);
     return code == MF_OK ? mf_page_filters(arena, request->filters.items, request->filters.count, page, err)
                          : code;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        hash = (hash ^ (value >> (8 * i) & 255)) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, struct mf_str text)
+{
+    hash = mix(hash, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* Tells lists apart whose tokens are not good for one another. */
+static uint64_t identity(const struct mf_page *page, const struct mf_str *scope, size_t scope_count)
+{
+    uint64_t hash = mix(UINT64_C(14695981039346656037), scope_count);
+    for (size_t i = 0; i < scope_count; i++)
+        hash = mix_text(hash, scope[i]);
+    for (size_t i = 0; i < page->filter_count; i++) {
+        const struct mf_filter *filter = &page->filters[i];
+        hash = mix_text(mix(hash, (uint64_t)(int64_t)filter->function), filter->field);
+        hash = mix(hash, filter->value_count);
+        for (size_t value = 0; value < filter->value_count; value++)
+            hash = mix_text(hash, filter->values[value]);
+    }
+    for (size_t i = 0; i < page->sort_count; i++)
+        hash = mix_text(mix(hash, page->sorts[i].ascending ? 1001 : 1000), page->sorts[i].field);
+    return hash;
+}
+
+enum mf_code mf_page_resume(struct mf_arena *arena, struct mf_str token, const struct mf_str *scope,
+                            size_t scope_count, struct mf_page *page, struct mf_error *err)
+{
+    page->list = identity(page, scope, scope_count);
+    enum mf_code code = mf_token_read(arena, token, &page->after, &page->offset, err);
+    if (code == MF_OK && page->after && page->after->list != page->list)
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "invalid token: it belongs to a list with another scope, other filters or another "
+                       "order; begin again without one");
+    return code;
+}
+
+enum mf_code mf_page_open(struct mf_arena *arena, const struct pb_common_ListRequest *request,
+                          const struct mf_str *scope, size_t scope_count, struct mf_page *page, size_t *limit,
+                          struct mf_error *err)
+{
+    enum mf_code code = mf_page_read(arena, request, page, limit, err);
+    return code == MF_OK
+               ? mf_page_resume(arena, request ? request->token : MF_STR_EMPTY, scope, scope_count, page, err)
+               : code;
+}
+
+struct mf_str mf_page_next(struct mf_arena *arena, const struct mf_place *place)
+{
+    return mf_token_write(arena, place);
 }
 
 enum mf_code mf_page_read_offset(struct mf_arena *arena, const struct pb_common_ListRequest *request,

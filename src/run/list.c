@@ -4,7 +4,7 @@
 #include "run/details.h"
 #include "run/page.h"
 #include "run/service.h"
-#include "run/token.h"
+#include "store/run_list.h"
 
 /* What a walk over rows gathers. The messages are made when the walk is over. */
 struct gathering {
@@ -26,11 +26,10 @@ static bool gather(void *ctx, const struct mf_run_list_row *row)
     return true;
 }
 
-static enum mf_code begin(struct mf_arena *arena, const struct mf_run_page *page, struct gathering *out,
-                          struct mf_error *err)
+static enum mf_code begin(struct mf_arena *arena, size_t limit, struct gathering *out, struct mf_error *err)
 {
-    *out = (struct gathering){.arena = arena, .limit = page->limit};
-    out->rows = mf_arena_array(arena, page->limit, sizeof *out->rows);
+    *out = (struct gathering){.arena = arena, .limit = limit};
+    out->rows = mf_arena_array(arena, limit, sizeof *out->rows);
     return out->rows ? MF_OK : mf_fail_memory(err);
 }
 
@@ -38,7 +37,7 @@ static enum mf_code next_token(const struct gathering *gathering, struct mf_str 
 {
     if (!gathering->more)
         return MF_OK;
-    *token = mf_run_token_write(gathering->arena, &gathering->rows[gathering->count - 1].place);
+    *token = mf_page_next(gathering->arena, &gathering->rows[gathering->count - 1].place);
     return token->ptr ? MF_OK : mf_fail_memory(err);
 }
 
@@ -82,18 +81,25 @@ static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
                               struct pb_workflow_ListRunsResponse *out, struct mf_error *err)
 {
     struct mf_run_scope scope;
-    struct mf_run_page page;
+    struct mf_page page;
     struct gathering found;
     struct mf_db *db = NULL;
+    size_t limit = 0;
     enum mf_code code = scope_of(request, &scope, err);
+    const struct mf_str parts[] = {MF_STR("runs"),     scope.project,
+                                   scope.domain,       scope.task_project,
+                                   scope.task_domain,  scope.task_name,
+                                   scope.task_version, scope.trigger_task_name,
+                                   scope.trigger_name, scope.paused_only ? MF_STR("paused") : MF_STR_EMPTY};
     if (code == MF_OK)
-        code = mf_run_page(arena, request->request, &page, err);
+        code =
+            mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, &page, &found, err);
+        code = begin(arena, limit, &found, err);
     if (code == MF_OK)
         code = mf_store_reader(runs->store, &db, err);
     if (code == MF_OK)
-        code = mf_run_list(db, arena, &scope, &page.page, page.after, gather, &found, err);
+        code = mf_run_list(db, arena, &scope, &page, gather, &found, err);
     mf_store_reader_done(runs->store, db);
     for (size_t i = 0; code == MF_OK && i < found.count; i++) {
         struct mf_run_facts facts;
@@ -137,17 +143,20 @@ static enum mf_code read_actions(struct mf_db *db, struct mf_arena *arena,
     const struct pb_common_RunIdentifier *id = request->run_id;
     struct mf_run_row run;
     struct mf_run_facts facts;
-    struct mf_run_page page;
+    struct mf_page page;
     struct gathering found;
-    enum mf_code code = mf_run_page(arena, request->request, &page, err);
+    size_t limit = 0;
+    const struct mf_str parts[] = {MF_STR("actions"), id->project, id->domain, id->name};
+    enum mf_code code =
+        mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, &page, &found, err);
+        code = begin(arena, limit, &found, err);
     if (code == MF_OK)
         code = mf_run_find(db, arena, id->project, id->domain, id->name, &run, err);
     if (code == MF_OK)
         code = mf_run_facts(arena, &run, &facts, err);
     if (code == MF_OK)
-        code = mf_run_list_actions(db, arena, run.id, &page.page, page.after, gather, &found, err);
+        code = mf_run_list_actions(db, arena, run.id, &page, gather, &found, err);
     for (size_t i = 0; code == MF_OK && i < found.count; i++)
         code = add_action(db, arena, &facts, &found.rows[i].action, out, err);
     return code == MF_OK ? next_token(&found, &out->token, err) : code;

@@ -1,41 +1,45 @@
 #include "run/page.h"
 
-#include "run/token.h"
-
-/* The SDK takes a single phase apart when it asks for actions: RECOVERED, which is 10, comes as "1" and "0".
- * No action is in phase 0, so nobody else means these two. */
-static bool is_spread(const struct mf_filter *filter)
+/* The SDK asks for the actions of a single phase with a text in the place of a list, which arrives as its
+ * characters: RECOVERED, which is 10, as "1" and "0". Nothing else equals two values; and as one of several,
+ * they may be meant as they are. */
+static const struct mf_str *mended(const struct mf_filter *filter, size_t *count)
 {
-    return filter->function == MF_FILTER_VALUE_IN && filter->value_count == 2 &&
-           mf_str_eq_c(filter->field, "phase") && mf_str_eq_c(filter->values[0], "1") &&
-           mf_str_eq_c(filter->values[1], "0");
+    static const struct mf_str values[] = {
+        {.ptr = "10", .len = 2}, {.ptr = "1", .len = 1}, {.ptr = "0", .len = 1}};
+    if (filter->value_count != 2 || !mf_str_eq_c(filter->field, "phase") ||
+        !mf_str_eq_c(filter->values[0], "1") || !mf_str_eq_c(filter->values[1], "0"))
+        return NULL;
+    *count = filter->function == MF_FILTER_EQUAL ? 1 : 3;
+    return filter->function == MF_FILTER_EQUAL || filter->function == MF_FILTER_VALUE_IN ? values : NULL;
 }
 
 static enum mf_code mend_phases(struct mf_arena *arena, struct mf_page *page, struct mf_error *err)
 {
-    static const struct mf_str recovered[] = {{.ptr = "10", .len = 2}};
-    struct mf_filter *mended = mf_arena_array(arena, page->filter_count + 1, sizeof *mended);
-    if (!mended)
+    struct mf_filter *filters = mf_arena_array(arena, page->filter_count + 1, sizeof *filters);
+    if (!filters)
         return mf_fail_memory(err);
     for (size_t i = 0; i < page->filter_count; i++) {
-        mended[i] = page->filters[i];
-        if (is_spread(&mended[i])) {
-            mended[i].values = recovered;
-            mended[i].value_count = 1;
+        size_t count = 0;
+        const struct mf_str *values = mended(&page->filters[i], &count);
+        filters[i] = page->filters[i];
+        if (values) {
+            filters[i].values = values;
+            filters[i].value_count = count;
         }
     }
-    page->filters = mended;
+    page->filters = filters;
     return MF_OK;
 }
 
 enum mf_code mf_run_page(struct mf_arena *arena, const struct pb_common_ListRequest *request,
-                         struct mf_run_page *out, struct mf_error *err)
+                         const struct mf_str *scope, size_t scope_count, struct mf_page *page, size_t *limit,
+                         struct mf_error *err)
 {
-    out->after = NULL;
-    enum mf_code code = mf_page_read(arena, request, &out->page, &out->limit, err);
+    enum mf_code code = mf_page_read(arena, request, page, limit, err);
     if (code == MF_OK)
-        code = mend_phases(arena, &out->page, err);
-    return code == MF_OK && request
-               ? mf_run_token_read(arena, request->token, &out->after, &out->page.offset, err)
+        code = mend_phases(arena, page, err);
+    return code == MF_OK
+               ? mf_page_resume(arena, request ? request->token : MF_STR_EMPTY, scope, scope_count, page, err)
                : code;
 }

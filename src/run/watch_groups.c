@@ -7,6 +7,7 @@
 #include "run/page.h"
 #include "run/service.h"
 #include "store/run_group.h"
+#include "store/run_list.h"
 
 #define BATCH 200 /* changed runs looked at in one turn */
 
@@ -271,7 +272,8 @@ static enum mf_code take_order(const struct pb_workflow_WatchGroupsRequest *requ
 static enum mf_code take_request(struct watch *watch, struct mf_arena *arena,
                                  const struct pb_workflow_WatchGroupsRequest *request, struct mf_error *err)
 {
-    struct mf_run_page page;
+    const struct mf_str list = MF_STR("groups");
+    size_t limit = 0;
     const struct pb_common_ProjectIdentifier *id =
         request->scope_by_case == pb_workflow_WatchGroupsRequest_tag_project_id ? request->scope_by.project_id
                                                                                 : NULL;
@@ -279,11 +281,10 @@ static enum mf_code take_request(struct watch *watch, struct mf_arena *arena,
         return mf_fail(err, MF_INVALID_ARGUMENT, "project_id with name and domain is required");
     if (!request->start_date)
         return mf_fail(err, MF_INVALID_ARGUMENT, "start_date is required");
-    enum mf_code code = mf_run_page(arena, request->request, &page, err);
+    enum mf_code code = mf_run_page(arena, request->request, &list, 1, &watch->page, &limit, err);
     if (code != MF_OK)
         return code;
-    watch->page = page.page;
-    watch->page.limit = request->request && request->request->limit > 0 ? page.limit : MF_RUN_GROUPS_MAX;
+    watch->page.limit = request->request && request->request->limit > 0 ? limit : MF_RUN_GROUPS_MAX;
     watch->once = request->end_date != NULL;
     watch->range = (struct mf_run_group_range){
         .project = id->name,

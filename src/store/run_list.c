@@ -35,8 +35,9 @@ static const char *const tables[] = {
     "a.short_name, "                                                                                         \
     "a.function_name, a.environment_name, a.spec_digest, a.recovered_from, a.created_at, a.updated_at, "     \
     "a.ended_at, "                                                                                           \
-    "a.seq, r.run_spec, r.source, r.created_by, r.trigger_task_name, r.trigger_name, r.trigger_revision"
-enum { COLUMN_COUNT = 31 };
+    "a.seq, r.run_spec, r.source, r.created_by, r.trigger_task_name, r.trigger_name, r.trigger_revision, "   \
+    "r.trigger_automation"
+enum { COLUMN_COUNT = 32 };
 
 #define SOURCE_NAME                                                                                          \
     "CASE r.source WHEN 1 THEN 'RUN_SOURCE_WEB' WHEN 2 THEN 'RUN_SOURCE_CLI' WHEN 3 THEN "                   \
@@ -117,10 +118,9 @@ struct list {
     bool chosen_phases; /* there are filters on phases */
     int32_t phase;      /* ONE_BY_ONE: the one that is searched */
     size_t fixed;       /* so many of the first keys are the same in every row of a statement */
-    struct order_key keys[MF_RUN_KEYS_MAX];
+    struct order_key keys[MF_PLACE_KEYS_MAX];
     size_t key_count;
-    uint64_t order;
-    const struct mf_run_place *after;
+    const struct mf_place *after;
     mf_run_list_visit visit;
     void *ctx;
     size_t skip; /* rows to pass over first */
@@ -200,8 +200,8 @@ static void add_tie_break(struct list *list, bool ascending)
 static enum mf_code plan_order(struct list *list, struct mf_error *err)
 {
     const struct mf_page *page = &list->page;
-    if (page->sort_count > MF_RUN_KEYS_MAX - 2)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "more than %d sort fields", MF_RUN_KEYS_MAX - 2);
+    if (page->sort_count > MF_PLACE_KEYS_MAX - 2)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "more than %d sort fields", MF_PLACE_KEYS_MAX - 2);
     for (size_t i = 0; i < page->sort_count; i++) {
         const struct mf_field *field = find_field(page->sorts[i].field);
         if (!field)
@@ -214,12 +214,6 @@ static enum mf_code plan_order(struct list *list, struct mf_error *err)
         add_key(list, created_column(list->driver), true, false);
     }
     add_tie_break(list, page->sort_count > 0 && page->sorts[0].ascending);
-    list->order = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < list->key_count; i++) {
-        for (const char *c = list->keys[i].column; *c; c++)
-            list->order = (list->order ^ (unsigned char)*c) * UINT64_C(1099511628211);
-        list->order = (list->order ^ (list->keys[i].ascending ? 1 : 2)) * UINT64_C(1099511628211);
-    }
     return MF_OK;
 }
 
@@ -232,7 +226,7 @@ static size_t first_run(const struct list *list, size_t from)
     return count;
 }
 
-static void add_value(struct mf_select *select, const struct mf_run_key *key)
+static void add_value(struct mf_select *select, const struct mf_place_key *key)
 {
     if (key->is_int)
         mf_select_int(select, key->number);
@@ -584,10 +578,11 @@ static bool read_row(struct mf_stmt *stmt, const struct list *list, struct mf_ru
     r->trigger_task_name = mf_col_copy(stmt, column++, list->arena, &failed);
     r->trigger_name = mf_col_copy(stmt, column++, list->arena, &failed);
     r->trigger_revision = mf_col_int(stmt, column++);
-    out->place.order = list->order;
+    r->trigger_automation = mf_col_copy(stmt, column++, list->arena, &failed);
+    out->place.list = list->page.list;
     out->place.key_count = list->key_count;
     for (size_t i = 0; i < list->key_count; i++) {
-        struct mf_run_key *key = &out->place.keys[i];
+        struct mf_place_key *key = &out->place.keys[i];
         key->is_int = list->keys[i].is_int;
         if (key->is_int)
             key->number = mf_col_int(stmt, column++);
@@ -692,7 +687,7 @@ static enum mf_code run_parts(struct list *list, struct mf_error *err)
 
 static enum mf_code run_phases(struct list *list, struct mf_error *err)
 {
-    const struct mf_run_place *place = list->after;
+    const struct mf_place *place = list->after;
     bool ascending = list->keys[0].ascending;
     enum mf_code code = MF_OK;
     for (int32_t i = 0; i < PHASES && code == MF_OK && !is_full(list); i++) {
@@ -713,7 +708,7 @@ static enum mf_code run_phases(struct list *list, struct mf_error *err)
 
 static enum mf_code check_place(const struct list *list, struct mf_error *err)
 {
-    bool fits = list->after->order == list->order && list->after->key_count == list->key_count;
+    bool fits = list->after->list == list->page.list && list->after->key_count == list->key_count;
     for (size_t i = 0; fits && i < list->key_count; i++)
         fits = list->after->keys[i].is_int == list->keys[i].is_int;
     return fits ? MF_OK
@@ -735,16 +730,16 @@ static enum mf_code run_list(struct list *list, const struct mf_page *page, stru
 }
 
 enum mf_code mf_run_list(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,
-                         const struct mf_page *page, const struct mf_run_place *after,
-                         mf_run_list_visit visit, void *ctx, struct mf_error *err)
+                         const struct mf_page *page, mf_run_list_visit visit, void *ctx, struct mf_error *err)
 {
-    struct list list = {.db = db, .arena = arena, .scope = scope, .after = after, .visit = visit, .ctx = ctx};
+    struct list list = {
+        .db = db, .arena = arena, .scope = scope, .after = page->after, .visit = visit, .ctx = ctx};
     return run_list(&list, page, err);
 }
 
 enum mf_code mf_run_list_actions(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
-                                 const struct mf_page *page, const struct mf_run_place *after,
-                                 mf_run_list_visit visit, void *ctx, struct mf_error *err)
+                                 const struct mf_page *page, mf_run_list_visit visit, void *ctx,
+                                 struct mf_error *err)
 {
     const struct mf_run_scope scope = {0};
     struct list list = {.db = db,
@@ -752,7 +747,7 @@ enum mf_code mf_run_list_actions(struct mf_db *db, struct mf_arena *arena, int64
                         .scope = &scope,
                         .run_id = run_id,
                         .driver = BY_CHILDREN,
-                        .after = after,
+                        .after = page->after,
                         .visit = visit,
                         .ctx = ctx};
     return run_list(&list, page, err);

@@ -23,38 +23,24 @@ struct mf_run_scope {
     bool paused_only; /* runs that have an action that waits for an answer */
 };
 
-#define MF_RUN_KEYS_MAX 12
-
-/* A place in a list: what a row was ordered by. */
-struct mf_run_key {
-    bool is_int;
-    int64_t number;
-    struct mf_str text;
-};
-struct mf_run_place {
-    uint64_t order; /* identifies the order the keys belong to */
-    struct mf_run_key keys[MF_RUN_KEYS_MAX];
-    size_t key_count;
-};
-
 /* What a list shows of a row. Of the action the columns that describe it and its state, without blobs other
  * than spec_digest and recovered_from; of the run id, run_spec, source, created_by and the trigger's. */
 struct mf_run_list_row {
     struct mf_action_row action;
     struct mf_run_row run;
-    struct mf_run_place place;
+    struct mf_place place;
 };
 typedef bool (*mf_run_list_visit)(void *ctx, const struct mf_run_list_row *row);
 
-/* after may be NULL: from the beginning (or from page->offset). MF_INVALID_ARGUMENT for what
+/* MF_INVALID_ARGUMENT for what
  * mf_select_filters refuses, an unknown sort field, and a place of another order. Without sorts: phase
  * ascending, then newest first. */
 enum mf_code mf_run_list(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,
-                         const struct mf_page *page, const struct mf_run_place *after,
-                         mf_run_list_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+                         const struct mf_page *page, mf_run_list_visit visit, void *ctx,
+                         struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_list_actions(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
-                                 const struct mf_page *page, const struct mf_run_place *after,
-                                 mf_run_list_visit visit, void *ctx, struct mf_error *err) MF_CHECK_RESULT;
+                                 const struct mf_page *page, mf_run_list_visit visit, void *ctx,
+                                 struct mf_error *err) MF_CHECK_RESULT;
 /* Root actions of a project and domain that changed after the number, in order of their change; limit 0: no
  * bound. */
 enum mf_code mf_run_list_changed(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,

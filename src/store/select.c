@@ -73,6 +73,17 @@ static const struct mf_field *find_field(const struct mf_field *fields, size_t c
     return NULL;
 }
 
+static bool read_number(const struct mf_field *field, struct mf_str value, int64_t *number)
+{
+    for (const struct mf_field_name *name = field->names; name && name->name; name++) {
+        if (mf_str_eq_c(value, name->name)) {
+            *number = name->number;
+            return true;
+        }
+    }
+    return mf_str_to_i64(value, number);
+}
+
 /* Appends the value as a parameter of the field's type. */
 static enum mf_code add_value(struct mf_select *select, const struct mf_field *field, struct mf_str value,
                               struct mf_error *err)
@@ -81,10 +92,13 @@ static enum mf_code add_value(struct mf_select *select, const struct mf_field *f
     bool ok = true;
     switch (field->type) {
     case MF_FIELD_TEXT:
+        if (!mf_utf8_valid(value.ptr, value.len) || mf_str_find_char(value, '\0') != SIZE_MAX)
+            return mf_fail(err, MF_INVALID_ARGUMENT, "invalid filter value for %s: it is not a text",
+                           field->name);
         mf_select_text(select, value);
         return MF_OK;
     case MF_FIELD_INT:
-        ok = mf_str_to_i64(value, &number);
+        ok = read_number(field, value, &number);
         break;
     case MF_FIELD_BOOL:
         ok = mf_str_eq_c(value, "true") || mf_str_eq_c(value, "false");
@@ -97,8 +111,9 @@ static enum mf_code add_value(struct mf_select *select, const struct mf_field *f
     if (!ok) {
         static const char *const kinds[] = {"a text", "a whole number", "\"true\" or \"false\"",
                                             "a time as in 2026-01-02T03:04:05Z"};
-        return mf_fail(err, MF_INVALID_ARGUMENT, "invalid filter value for %s: \"%.*s\" is not %s",
-                       field->name, MF_FMT(mf_str_take(value, 100)), kinds[field->type]);
+        return mf_fail(err, MF_INVALID_ARGUMENT, "invalid filter value for %s: \"%.*s\" is not %s%s%s",
+                       field->name, MF_FMT(mf_str_take(value, 100)), kinds[field->type],
+                       field->names ? " or a name such as " : "", field->names ? field->names[1].name : "");
     }
     mf_select_int(select, number);
     return MF_OK;
@@ -153,43 +168,64 @@ static void add_ends_with(struct mf_select *select, const struct mf_field *field
     mf_select_sql(select, ")");
 }
 
+static enum mf_code add_list(struct mf_select *select, const struct mf_field *field,
+                             const struct mf_filter *filter, struct mf_error *err)
+{
+    enum mf_code code = MF_OK;
+    mf_buf_printf(&select->sql, "%s%s (", field->column,
+                  filter->function == MF_FILTER_VALUE_IN ? " IN" : " NOT IN");
+    for (size_t i = 0; i < filter->value_count && code == MF_OK; i++) {
+        mf_select_sql(select, i > 0 ? ", " : "");
+        code = add_value(select, field, filter->values[i], err);
+    }
+    mf_select_sql(select, ")");
+    return code;
+}
+
+static void add_exists(struct mf_select *select, const struct mf_field *field, bool exists)
+{
+    if (field->is_unset_zero)
+        mf_buf_printf(&select->sql, "%s %s %s", field->column, exists ? "<>" : "=",
+                      field->type == MF_FIELD_TEXT ? "''" : "0");
+    else
+        mf_buf_printf(&select->sql, "%s IS %sNULL", field->column, exists ? "NOT " : "");
+}
+
 static enum mf_code add_filter(struct mf_select *select, const struct mf_field *field,
                                const struct mf_filter *filter, struct mf_error *err)
 {
     const char *sign = comparison(filter->function);
-    enum mf_code code = MF_OK;
     if (sign) {
         mf_select_sql(select, field->column);
         mf_select_sql(select, sign);
         return add_value(select, field, filter->values[0], err);
     }
-    if (filter->function == MF_FILTER_VALUE_IN) {
-        mf_buf_printf(&select->sql, "%s IN (", field->column);
-        for (size_t i = 0; i < filter->value_count && code == MF_OK; i++) {
-            mf_select_sql(select, i > 0 ? ", " : "");
-            code = add_value(select, field, filter->values[i], err);
-        }
-        mf_select_sql(select, ")");
-        return code;
+    switch (filter->function) {
+    case MF_FILTER_VALUE_IN:
+    case MF_FILTER_VALUE_NOT_IN:
+        return add_list(select, field, filter, err);
+    case MF_FILTER_EXISTS:
+    case MF_FILTER_NOT_EXISTS:
+        add_exists(select, field, filter->function == MF_FILTER_EXISTS);
+        return MF_OK;
+    default:
+        break;
     }
     if (field->type != MF_FIELD_TEXT)
         return mf_fail(err, MF_INVALID_ARGUMENT,
                        "failed to convert filters: %s is not a text; compare it instead", field->name);
-    switch (filter->function) {
-    case MF_FILTER_CONTAINS:
-    case MF_FILTER_CONTAINS_CASE_INSENSITIVE:
+    if (filter->function == MF_FILTER_CONTAINS || filter->function == MF_FILTER_CONTAINS_CASE_INSENSITIVE)
         add_contains(select, field, filter->values[0],
                      filter->function == MF_FILTER_CONTAINS_CASE_INSENSITIVE);
-        return MF_OK;
-    default:
+    else
         add_ends_with(select, field, filter->values[0], filter->function == MF_FILTER_NOT_ENDS_WITH);
-        return MF_OK;
-    }
+    return MF_OK;
 }
 
-static enum mf_code check_filter(const struct mf_filter *filter, struct mf_error *err)
+/* How many values the function takes; false when there is no such function. */
+static bool takes(int32_t function, size_t *least, size_t *most)
 {
-    switch (filter->function) {
+    switch (function) {
     case MF_FILTER_EQUAL:
     case MF_FILTER_NOT_EQUAL:
     case MF_FILTER_GREATER_THAN:
@@ -197,35 +233,45 @@ static enum mf_code check_filter(const struct mf_filter *filter, struct mf_error
     case MF_FILTER_LESS_THAN:
     case MF_FILTER_LESS_THAN_OR_EQUAL:
     case MF_FILTER_CONTAINS:
-    case MF_FILTER_VALUE_IN:
     case MF_FILTER_ENDS_WITH:
     case MF_FILTER_NOT_ENDS_WITH:
     case MF_FILTER_CONTAINS_CASE_INSENSITIVE:
-        break;
+        *least = *most = 1;
+        return true;
+    case MF_FILTER_VALUE_IN:
     case MF_FILTER_VALUE_NOT_IN:
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "failed to convert filters: unsupported filter function: VALUE_NOT_IN");
+        *least = 1;
+        *most = MF_SELECT_VALUES_MAX;
+        return true;
     case MF_FILTER_EXISTS:
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "failed to convert filters: unsupported filter function: EXISTS");
     case MF_FILTER_NOT_EXISTS:
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "failed to convert filters: unsupported filter function: NOT_EXISTS");
+        *least = 0;
+        *most = MF_SELECT_VALUES_MAX; /* they mean nothing */
+        return true;
     default:
+        return false;
+    }
+}
+
+enum mf_code mf_filter_check(const struct mf_filter *filter, struct mf_error *err)
+{
+    size_t least = 0;
+    size_t most = 0;
+    struct mf_str field = mf_str_take(filter->field, 100);
+    if (!takes(filter->function, &least, &most))
         return mf_fail(err, MF_INVALID_ARGUMENT, "failed to convert filters: unsupported filter function: %d",
                        (int)filter->function);
-    }
-    if (filter->value_count == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "failed to convert filters: filter on %.*s has no values",
-                       MF_FMT(mf_str_take(filter->field, 100)));
-    if (filter->value_count > 1 && filter->function != MF_FILTER_VALUE_IN)
+    if (filter->value_count < least)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "failed to convert filters: filter %.*s has no values",
+                       MF_FMT(field));
+    if (filter->value_count > most && most == 1)
         return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "failed to convert filters: filter on %.*s takes one value; use VALUE_IN for several",
-                       MF_FMT(mf_str_take(filter->field, 100)));
-    if (filter->value_count > MF_SELECT_VALUES_MAX)
+                       "failed to convert filters: filter %.*s takes one value; use VALUE_IN for several",
+                       MF_FMT(field));
+    if (filter->value_count > most)
         return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "failed to convert filters: filter on %.*s has more than %d values",
-                       MF_FMT(mf_str_take(filter->field, 100)), MF_SELECT_VALUES_MAX);
+                       "failed to convert filters: filter %.*s has more than %d values", MF_FMT(field),
+                       MF_SELECT_VALUES_MAX);
     return MF_OK;
 }
 
@@ -235,10 +281,10 @@ enum mf_code mf_select_filters(struct mf_select *select, const struct mf_field *
     for (size_t i = 0; i < page->filter_count; i++) {
         const struct mf_filter *filter = &page->filters[i];
         const struct mf_field *field = find_field(fields, field_count, filter->field);
-        if (!field)
+        if (!field || field->is_sort_only)
             return mf_fail(err, MF_INVALID_ARGUMENT, "failed to convert filters: invalid filter field: %.*s",
                            MF_FMT(mf_str_take(filter->field, 100)));
-        enum mf_code code = check_filter(filter, err);
+        enum mf_code code = mf_filter_check(filter, err);
         if (code != MF_OK)
             return code;
         mf_select_sql(select, " AND (");

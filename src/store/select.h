@@ -1,7 +1,7 @@
 /*
  * A SELECT put together at run time: a fixed beginning, conditions that a client asked for, an order and a
  * page. Only columns of a table given by the entity can be named; what the client sends always travels as a
- * parameter.
+ * parameter. store/order.h has what orders the rows and lets a page begin after the one before.
  *
  * Belongs to one thread; its memory is the arena's. The first failure (memory) is remembered and reported by
  * mf_select_open.
@@ -18,11 +18,22 @@ enum mf_field_type {
     MF_FIELD_TIME, /* stored in nanoseconds; RFC 3339 on the wire */
 };
 
-/* What a client may filter and sort by. */
+/* A value that may be given by its name instead of its number. */
+struct mf_field_name {
+    const char *name;
+    int64_t number;
+};
+
+/* What a client may filter and sort by. The members from names on may be left out. */
 struct mf_field {
     const char *name;   /* on the wire */
-    const char *column; /* an SQL expression */
+    const char *column; /* an SQL expression; in a comparison NULL matches nothing */
     enum mf_field_type type;
+    const struct mf_field_name *names; /* of an MF_FIELD_INT; ends with a name that is NULL */
+    const char *sort_column; /* orders the rows where column would not (it must never be NULL); else NULL */
+    bool is_unset_zero;      /* '' or 0 means that there is none, for EXISTS and NOT_EXISTS */
+    bool is_filter_only;
+    bool is_sort_only;
 };
 
 /* Numbers of flyteidl2.common.Filter.Function. */
@@ -55,14 +66,29 @@ struct mf_sort {
     bool ascending;
 };
 
+/* A place in a list: what the row there is ordered by. */
+#define MF_PLACE_KEYS_MAX 12
+struct mf_place_key {
+    bool is_int;
+    int64_t number;
+    struct mf_str text;
+};
+struct mf_place {
+    uint64_t list; /* identifies the list the place is in: its kind, scope, filters and order */
+    struct mf_place_key keys[MF_PLACE_KEYS_MAX];
+    size_t key_count;
+};
+
 /* One page of a list. */
 struct mf_page {
     const struct mf_filter *filters; /* all must hold */
     size_t filter_count;
     const struct mf_sort *sorts;
     size_t sort_count;
-    size_t limit; /* rows at most; 0: no bound */
-    size_t offset;
+    size_t limit;                 /* rows at most; 0: no bound */
+    size_t offset;                /* rows to pass over, for tokens of other servers */
+    const struct mf_place *after; /* the page begins after this place; NULL: at the beginning */
+    uint64_t list;                /* see mf_place */
 };
 
 #define MF_SELECT_VALUES_MAX 200 /* values in one filter */
@@ -75,6 +101,8 @@ void mf_select_sql(struct mf_select *select, const char *text);
 /* Appends the parameter's place and remembers its value (not copied). */
 void mf_select_text(struct mf_select *select, struct mf_str value);
 void mf_select_int(struct mf_select *select, int64_t value);
+/* MF_INVALID_ARGUMENT for a function that is not served, and for no or too many values. */
+enum mf_code mf_filter_check(const struct mf_filter *filter, struct mf_error *err) MF_CHECK_RESULT;
 /* " AND (…)" for each filter. MF_INVALID_ARGUMENT for an unknown field, a function that is not served, no or
  * too many values, or a value that is not of the field's type. */
 enum mf_code mf_select_filters(struct mf_select *select, const struct mf_field *fields, size_t field_count,

@@ -3,13 +3,13 @@
 
 #include "action/machine.h"
 #include "gen/flyteidl2/workflow/run_service.pb.h"
+#include "list/token.h"
 #include "run/attempts.h"
 #include "run/inputs.h"
 #include "run/message.h"
 #include "run/name.h"
 #include "run/page.h"
 #include "run/spec.h"
-#include "run/token.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,18 +257,18 @@ static void makes_cache_keys(void **state)
 
 static void reads_the_tokens_it_writes(void **state)
 {
-    struct mf_run_place place = {.order = 0xfedcba9876543210, .key_count = 4};
-    const struct mf_run_place *after = NULL;
+    struct mf_place place = {.list = 0xfedcba9876543210, .key_count = 4};
+    const struct mf_place *after = NULL;
     size_t offset = 1;
     struct mf_error err;
-    place.keys[0] = (struct mf_run_key){.is_int = true, .number = INT64_MIN};
-    place.keys[1] = (struct mf_run_key){.text = MF_STR("na\xc3\xafve \xf0\x9f\x98\x80")};
-    place.keys[2] = (struct mf_run_key){.text = MF_STR_EMPTY};
-    place.keys[3] = (struct mf_run_key){.is_int = true, .number = INT64_MAX};
-    struct mf_str token = mf_run_token_write(*state, &place);
-    assert_int_equal(mf_run_token_read(*state, token, &after, &offset, &err), MF_OK);
+    place.keys[0] = (struct mf_place_key){.is_int = true, .number = INT64_MIN};
+    place.keys[1] = (struct mf_place_key){.text = MF_STR("na\xc3\xafve \xf0\x9f\x98\x80")};
+    place.keys[2] = (struct mf_place_key){.text = MF_STR_EMPTY};
+    place.keys[3] = (struct mf_place_key){.is_int = true, .number = INT64_MAX};
+    struct mf_str token = mf_token_write(*state, &place);
+    assert_int_equal(mf_token_read(*state, token, &after, &offset, &err), MF_OK);
     assert_int_equal(offset, 0);
-    assert_true(after->order == place.order);
+    assert_true(after->list == place.list);
     assert_int_equal(after->key_count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(after->keys[i].is_int, place.keys[i].is_int);
@@ -277,7 +277,7 @@ static void reads_the_tokens_it_writes(void **state)
     }
     /* Cut off anywhere it is no token, or one of a shorter list of keys, which fits no order. */
     for (size_t len = 1; len < token.len; len++) {
-        if (mf_run_token_read(*state, mf_str_take(token, len), &after, &offset, &err) == MF_OK)
+        if (mf_token_read(*state, mf_str_take(token, len), &after, &offset, &err) == MF_OK)
             assert_true(after->key_count < 4);
     }
 }
@@ -286,24 +286,26 @@ static void reads_offsets_and_refuses_the_rest(void **state)
 {
     static const char *const bad[] = {"abc",   "-1",        "k", "k!!", "5x", "99999999999999999999",
                                       "kAAAA", "4294967296"};
-    const struct mf_run_place *after = NULL;
+    const struct mf_place *after = NULL;
     size_t offset = 1;
     struct mf_error err;
-    assert_int_equal(mf_run_token_read(*state, MF_STR_EMPTY, &after, &offset, &err), MF_OK);
+    assert_int_equal(mf_token_read(*state, MF_STR_EMPTY, &after, &offset, &err), MF_OK);
     assert_null(after);
     assert_int_equal(offset, 0);
-    assert_int_equal(mf_run_token_read(*state, MF_STR("105"), &after, &offset, &err), MF_OK);
+    assert_int_equal(mf_token_read(*state, MF_STR("105"), &after, &offset, &err), MF_OK);
     assert_null(after);
     assert_int_equal(offset, 105);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(mf_run_token_read(*state, mf_str_from_c(bad[i]), &after, &offset, &err),
+        assert_int_equal(mf_token_read(*state, mf_str_from_c(bad[i]), &after, &offset, &err),
                          MF_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "invalid token"));
 }
 
 static void makes_pages_of_requests(void **state)
 {
-    struct mf_run_page page;
+    const struct mf_str scope[] = {MF_STR("runs"), MF_STR("p")};
+    struct mf_page page;
+    size_t limit = 0;
     struct mf_error err;
     struct pb_common_Sort old = {.key = MF_STR("phase"), .direction = pb_common_Sort_ASCENDING};
     struct pb_common_Sort fresh = {.key = MF_STR("created_at"), .direction = pb_common_Sort_DESCENDING};
@@ -314,28 +316,32 @@ static void makes_pages_of_requests(void **state)
                                       .values = {.items = spread, .count = 2, .cap = 2}};
     struct pb_common_Filter *filters[] = {&filter};
     struct pb_common_ListRequest request = {.limit = 200, .sort_by = &old};
-    assert_int_equal(mf_run_page(*state, NULL, &page, &err), MF_OK);
-    assert_int_equal(page.limit, 50);
-    assert_int_equal(mf_run_page(*state, &request, &page, &err), MF_OK);
-    assert_int_equal(page.limit, 200);
-    assert_int_equal(page.page.limit, 201);
-    assert_int_equal(page.page.sort_count, 1);
-    assert_str(page.page.sorts[0].field, "phase");
-    assert_true(page.page.sorts[0].ascending);
+    assert_int_equal(mf_run_page(*state, NULL, scope, 2, &page, &limit, &err), MF_OK);
+    assert_int_equal(limit, 50);
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
+    assert_int_equal(limit, 200);
+    assert_int_equal(page.limit, 201);
+    assert_int_equal(page.sort_count, 1);
+    assert_str(page.sorts[0].field, "phase");
+    assert_true(page.sorts[0].ascending);
     request.sort_by_fields.items = sorts;
     request.sort_by_fields.count = 1;
     request.filters.items = filters;
     request.filters.count = 1;
-    assert_int_equal(mf_run_page(*state, &request, &page, &err), MF_OK);
-    assert_str(page.page.sorts[0].field, "created_at");
-    assert_false(page.page.sorts[0].ascending);
-    assert_int_equal(page.page.filters[0].value_count, 1); /* what the SDK makes of RECOVERED */
-    assert_str(page.page.filters[0].values[0], "10");
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
+    assert_str(page.sorts[0].field, "created_at");
+    assert_false(page.sorts[0].ascending);
+    assert_int_equal(page.filters[0].value_count, 3); /* 1 or 0, or what the SDK makes of 10 */
+    assert_str(page.filters[0].values[0], "10");
+    filter.function = pb_common_Filter_EQUAL;
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
+    assert_int_equal(page.filters[0].value_count, 1);
+    assert_str(page.filters[0].values[0], "10");
     request.limit = 5000; /* cut, since the next page follows the token */
-    assert_int_equal(mf_run_page(*state, &request, &page, &err), MF_OK);
-    assert_int_equal(page.limit, MF_PAGE_MAX);
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
+    assert_int_equal(limit, MF_PAGE_MAX);
     request.token = MF_STR("x");
-    assert_int_equal(mf_run_page(*state, &request, &page, &err), MF_INVALID_ARGUMENT);
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_INVALID_ARGUMENT);
 }
 
 /* ---- attempts ---- */

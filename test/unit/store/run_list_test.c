@@ -124,7 +124,7 @@ static struct found *list(struct entity *e, const struct mf_run_scope *scope, co
 {
     struct found *found = mf_arena_alloc(e->arena, sizeof *found);
     found->count = 0;
-    assert_int_equal(mf_run_list(e->db, e->arena, scope, page, NULL, take, found, &e->err), MF_OK);
+    assert_int_equal(mf_run_list(e->db, e->arena, scope, page, take, found, &e->err), MF_OK);
     return found;
 }
 
@@ -148,14 +148,13 @@ static void assert_pages(struct entity *e, const struct mf_run_scope *scope, con
         page.limit = sizes[s];
         for (size_t before = 0, pages = 0; pages == 0 || by_place->count > before; pages++) {
             before = by_place->count;
-            const struct mf_run_place *after = before > 0 ? &by_place->rows[before - 1].place : NULL;
-            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, after, take, by_place, &e->err),
-                             MF_OK);
+            page.after = before > 0 ? &by_place->rows[before - 1].place : NULL;
+            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, by_place, &e->err), MF_OK);
             assert_true(by_place->count - before <= page.limit);
         }
+        page.after = NULL;
         for (page.offset = 0; page.offset <= all->count; page.offset += page.limit)
-            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, NULL, take, by_offset, &e->err),
-                             MF_OK);
+            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, by_offset, &e->err), MF_OK);
         assert_same_rows(by_place, all);
         assert_same_rows(by_offset, all);
     }
@@ -275,8 +274,7 @@ static void refuses_foreign_places_and_fields(void **state)
     assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, &found->rows[1].place, take, found, &e->err),
                      MF_INVALID_ARGUMENT);
     sort.field = MF_STR("run_id; DROP TABLE run");
-    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, NULL, take, found, &e->err),
-                     MF_INVALID_ARGUMENT);
+    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, &e->err), MF_INVALID_ARGUMENT);
 }
 
 /* ---- scopes ---- */
@@ -509,13 +507,12 @@ static void refuses_wrong_filters(void **state)
 {
     struct entity *e = *state;
     static const struct filter_case wrong[] = {
-        {"phase", MF_FILTER_EQUAL, {"ACTION_PHASE_QUEUED"}, NULL},
+        {"phase", MF_FILTER_EQUAL, {"ACTION_PHASE_NONE"}, NULL},
         {"phase", MF_FILTER_VALUE_IN, {"5", "x"}, NULL},
         {"phase", MF_FILTER_EQUAL, {"5", "6"}, NULL},
         {"phase", MF_FILTER_EQUAL, {0}, NULL},
         {"phase", MF_FILTER_CONTAINS, {"5"}, NULL},
         {"phase", -1, {"5"}, NULL},
-        {"phase", MF_FILTER_VALUE_NOT_IN, {"5"}, NULL},
         {"created_at", MF_FILTER_LESS_THAN, {"not-a-time"}, NULL},
         {"nothing", MF_FILTER_EQUAL, {"5"}, NULL},
         {"labels.", MF_FILTER_EQUAL, {"5"}, NULL},
@@ -527,18 +524,19 @@ static void refuses_wrong_filters(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const struct mf_filter filter = filter_of(e, &wrong[i]);
         const struct mf_page page = {.filters = &filter, .filter_count = 1};
-        assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, NULL, take, found, &e->err),
+        assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, &e->err),
                          MF_INVALID_ARGUMENT);
     }
 }
 
 /* ---- the actions of a run, and changes ---- */
 
-static size_t list_actions(struct entity *e, int64_t run_id, const struct mf_page *page,
-                           const struct mf_run_place *after, struct found *found)
+static size_t list_actions(struct entity *e, int64_t run_id, struct mf_page *page,
+                           const struct mf_place *after, struct found *found)
 {
     size_t before = found->count;
-    assert_int_equal(mf_run_list_actions(e->db, e->arena, run_id, page, after, take, found, &e->err), MF_OK);
+    page->after = after;
+    assert_int_equal(mf_run_list_actions(e->db, e->arena, run_id, page, take, found, &e->err), MF_OK);
     return found->count - before;
 }
 

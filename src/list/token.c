@@ -1,8 +1,8 @@
-#include "run/token.h"
+#include "list/token.h"
 
 #include "base/encode.h"
 
-/* "k", then base64 of: the order (8 bytes), and for each key its kind, and a number (8 bytes) or a length (4)
+/* "k", then base64 of: the list (8 bytes), and for each key its kind, and a number (8 bytes) or a length (4)
  * and text. */
 #define MARK 'k'
 enum { NUMBER = 0, TEXT = 1 };
@@ -22,7 +22,7 @@ static uint64_t get(const char *bytes, int count)
     return value;
 }
 
-static size_t size_of(const struct mf_run_place *place)
+static size_t size_of(const struct mf_place *place)
 {
     size_t size = 8;
     for (size_t i = 0; i < place->key_count; i++)
@@ -30,14 +30,14 @@ static size_t size_of(const struct mf_run_place *place)
     return size;
 }
 
-struct mf_str mf_run_token_write(struct mf_arena *arena, const struct mf_run_place *place)
+struct mf_str mf_token_write(struct mf_arena *arena, const struct mf_place *place)
 {
     char *bytes = mf_arena_bytes(arena, size_of(place));
     if (!bytes)
         return (struct mf_str){0};
-    char *at = put_u64(bytes, place->order);
+    char *at = put_u64(bytes, place->list);
     for (size_t i = 0; i < place->key_count; i++) {
-        const struct mf_run_key *key = &place->keys[i];
+        const struct mf_place_key *key = &place->keys[i];
         *at++ = key->is_int ? NUMBER : TEXT;
         at = put_u64(at, key->is_int ? (uint64_t)key->number : key->text.len);
         if (!key->is_int && key->text.len > 0) {
@@ -49,7 +49,7 @@ struct mf_str mf_run_token_write(struct mf_arena *arena, const struct mf_run_pla
     return text.ptr ? mf_str_printf(arena, "%c%.*s", MARK, MF_FMT(text)) : text;
 }
 
-static bool read_key(struct mf_str *bytes, struct mf_run_key *key)
+static bool read_key(struct mf_str *bytes, struct mf_place_key *key)
 {
     if (bytes->len < 9)
         return false;
@@ -67,22 +67,22 @@ static bool read_key(struct mf_str *bytes, struct mf_run_key *key)
     return mf_utf8_valid(key->text.ptr, key->text.len);
 }
 
-static bool read_place(struct mf_str bytes, struct mf_run_place *place)
+static bool read_place(struct mf_str bytes, struct mf_place *place)
 {
     if (bytes.len < 8)
         return false;
-    place->order = get(bytes.ptr, 8);
+    place->list = get(bytes.ptr, 8);
     bytes = mf_str_skip(bytes, 8);
     while (bytes.len > 0) {
-        if (place->key_count == MF_RUN_KEYS_MAX || !read_key(&bytes, &place->keys[place->key_count]))
+        if (place->key_count == MF_PLACE_KEYS_MAX || !read_key(&bytes, &place->keys[place->key_count]))
             return false;
         place->key_count++;
     }
     return true;
 }
 
-enum mf_code mf_run_token_read(struct mf_arena *arena, struct mf_str token, const struct mf_run_place **after,
-                               size_t *offset, struct mf_error *err)
+enum mf_code mf_token_read(struct mf_arena *arena, struct mf_str token, const struct mf_place **after,
+                           size_t *offset, struct mf_error *err)
 {
     uint64_t number = 0;
     struct mf_str bytes;
@@ -90,7 +90,7 @@ enum mf_code mf_run_token_read(struct mf_arena *arena, struct mf_str token, cons
     *offset = 0;
     if (token.len == 0)
         return MF_OK;
-    struct mf_run_place *place = MF_NEW(arena, struct mf_run_place);
+    struct mf_place *place = MF_NEW(arena, struct mf_place);
     if (!place)
         return mf_fail_memory(err);
     if (token.ptr[0] == MARK && mf_base64_decode(arena, mf_str_skip(token, 1), &bytes) &&
@@ -99,7 +99,9 @@ enum mf_code mf_run_token_read(struct mf_arena *arena, struct mf_str token, cons
         return MF_OK;
     }
     if (!mf_str_to_u64(token, &number) || number > INT32_MAX)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "invalid token: \"%.*s\"", MF_FMT(mf_str_take(token, 100)));
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "invalid token: \"%.*s\"; pass on what the page before has given",
+                       MF_FMT(mf_str_take(token, 100)));
     *offset = (size_t)number;
     return MF_OK;
 }
