@@ -5,6 +5,7 @@
 #include "gen/flyteidl2/actions/actions_service.pb.h"
 #include "identity/caller.h"
 #include "project/check.h"
+#include "run/check.h"
 #include "run/inputs.h"
 #include "run/message.h"
 #include "run/name.h"
@@ -12,6 +13,7 @@
 #include "run/source.h"
 #include "run/spec.h"
 
+#define TRIGGER_INPUTS_MAX ((size_t)16 << 20)
 #define CONTENT_TYPE MF_STR("application/octet-stream")
 
 /* A run to be made; lives in the arena of its call. */
@@ -25,6 +27,8 @@ struct create {
     bool named; /* by the client, so that the run may exist already */
     char name[MF_RUN_NAME_MADE];
     struct mf_run_source source;
+    struct mf_run_given given;
+    struct mf_run_facts facts;
     struct pb_task_RunSpec *spec;
     struct pb_task_Inputs *inputs; /* NULL: they lie in the store already */
     struct mf_str inputs_hash;
@@ -37,35 +41,49 @@ struct create {
 
 /* ---- on the writer's thread ---- */
 
-static enum mf_code answer(struct create *create, struct mf_db *db, const struct mf_run_row *row,
+static enum mf_code answer(struct create *create, struct mf_db *db, const struct mf_run_facts *facts,
                            struct mf_error *err)
 {
-    struct mf_run_facts facts = {.row = row, .spec = create->spec};
     struct mf_action_row root;
-    enum mf_code code = mf_action_get(db, create->arena, row->id, MF_ROOT_ACTION, &root, err);
+    enum mf_code code = mf_action_get(db, create->arena, facts->row->id, MF_ROOT_ACTION, &root, err);
     if (code != MF_OK)
         return code;
-    create->made = mf_run_message(create->arena, &facts, &root);
+    create->made = mf_run_message(create->arena, facts, &root);
     return create->made ? MF_OK : mf_fail_memory(err);
 }
 
-/* A client that did not see the answer repeats its request and gets the run it has made. */
+/* A client that did not see the answer repeats its request and gets the run it has made, whatever has become
+ * of its project, task or trigger since. */
 static enum mf_code find_existing(struct create *create, struct mf_db *db, bool *exists, struct mf_error *err)
 {
-    const struct mf_run_row *row = &create->row;
+    const struct pb_common_RunIdentifier *id = create->id;
     struct mf_run_row found;
-    enum mf_code code = mf_run_find(db, create->arena, row->project, row->domain, row->name, &found, err);
+    struct mf_run_facts facts;
+    enum mf_code code = mf_run_find(db, create->arena, id->project, id->domain, id->name, &found, err);
     *exists = code == MF_OK;
     if (code == MF_NOT_FOUND)
         return MF_OK;
     if (code != MF_OK)
         return code;
-    if (!mf_str_eq(found.request_digest, row->request_digest))
+    if (!mf_str_eq(found.request_digest, create->row.request_digest))
         return mf_fail(
             err, MF_ALREADY_EXISTS,
             "run %.*s/%.*s/%.*s already exists and was made by a different request; choose another name",
-            MF_FMT(row->project), MF_FMT(row->domain), MF_FMT(row->name));
-    return answer(create, db, &found, err);
+            MF_FMT(id->project), MF_FMT(id->domain), MF_FMT(id->name));
+    code = mf_run_facts(create->arena, &found, &facts, err);
+    return code == MF_OK ? answer(create, db, &facts, err) : code;
+}
+
+/* A trigger that was deleted since it was read fires no more. */
+static enum mf_code note_fired(const struct create *create, struct mf_db *db, int64_t now,
+                               struct mf_error *err)
+{
+    const struct mf_trigger_key *key = &create->source.row.key;
+    struct mf_trigger_row row;
+    if (!create->source.fires)
+        return MF_OK;
+    enum mf_code code = mf_trigger_get(db, create->arena, key, &row, err);
+    return code == MF_OK ? mf_trigger_fired(db, key, now, err) : code;
 }
 
 static enum mf_code add_labels(const struct create *create, struct mf_db *db, struct mf_error *err)
@@ -91,7 +109,9 @@ static enum mf_code apply_create(struct mf_command *command, struct mf_tx *tx, s
         return code;
     row->id = mf_tx_next_seq(tx);
     row->created_at = mf_tx_now_ns(tx);
-    code = mf_run_insert(db, row, err);
+    code = note_fired(create, db, row->created_at, err);
+    if (code == MF_OK)
+        code = mf_run_insert(db, row, err);
     if (code == MF_OK)
         code = add_labels(create, db, err);
     if (code == MF_OK && create->write_inputs)
@@ -99,7 +119,7 @@ static enum mf_code apply_create(struct mf_command *command, struct mf_tx *tx, s
                                 CONTENT_TYPE, err);
     if (code == MF_OK)
         code = mf_action_enqueue(tx, row, create->action, err);
-    return code == MF_OK ? answer(create, db, row, err) : code;
+    return code == MF_OK ? answer(create, db, &create->facts, err) : code;
 }
 
 static void done_create(struct mf_command *command, enum mf_code code, const struct mf_error *err)
@@ -154,46 +174,6 @@ static enum mf_code check_place(const struct create *create, struct mf_db *db, s
     return code == MF_OK ? mf_domain_check(runs->domains, runs->domain_count, create->id->domain, err) : code;
 }
 
-/* The run that this one repeats or recovers. Only a recovery needs it. */
-static enum mf_code find_related(struct create *create, struct mf_db *db, struct mf_error *err)
-{
-    const struct pb_task_RunSpec *spec = create->spec;
-    const struct pb_common_RunIdentifier *related =
-        spec->relation ? spec->relation->related_to : spec->related_to;
-    bool recovers = spec->relation && spec->relation->relation_type == pb_common_RELATION_TYPE_RECOVER;
-    if (!related && recovers)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "run_spec.relation.related_to is required");
-    if (!related)
-        return MF_OK;
-    enum mf_code code =
-        mf_run_id(db, related->project, related->domain, related->name, &create->row.related_run_id, err);
-    if (code == MF_NOT_FOUND && !recovers)
-        code = MF_OK;
-    return code == MF_OK ? code : mf_fail_prefix(err, "run_spec.relation.related_to");
-}
-
-static enum mf_code read_store(struct create *create, struct mf_error *err)
-{
-    struct mf_runs *runs = create->runs;
-    struct mf_db *db = NULL;
-    enum mf_code code = mf_store_reader(runs->store, &db, err);
-    if (code == MF_OK)
-        code = check_place(create, db, err);
-    if (code == MF_OK)
-        code = mf_run_source_find(db, create->arena, create->request, &create->source, err);
-    if (code == MF_OK) {
-        const struct mf_run_spec_rules rules = {
-            .now_ns = mf_wall_ns(runs->sys),
-            .storage = mf_objects_base(runs->objects),
-            .task_source = create->source.kind,
-        };
-        create->spec = mf_run_spec_complete(create->arena, create->request, create->source.spec, &rules);
-        code = create->spec ? find_related(create, db, err) : mf_fail_memory(err);
-    }
-    mf_store_reader_done(runs->store, db);
-    return code;
-}
-
 static enum mf_code digest_request(struct create *create, struct mf_error *err)
 {
     struct mf_str bytes = MF_STR_EMPTY;
@@ -208,6 +188,109 @@ static enum mf_code digest_request(struct create *create, struct mf_error *err)
     return code;
 }
 
+/* What the run is made of, unless it is there already. */
+static enum mf_code find_source(struct create *create, bool *exists, struct mf_error *err)
+{
+    struct mf_runs *runs = create->runs;
+    struct mf_db *db = NULL;
+    enum mf_code code = mf_store_reader(runs->store, &db, err);
+    if (code == MF_OK && create->named)
+        code = find_existing(create, db, exists, err);
+    if (code == MF_OK && !*exists)
+        code = check_place(create, db, err);
+    if (code == MF_OK && !*exists)
+        code = mf_run_source_find(db, create->arena, create->request, &create->source, err);
+    mf_store_reader_done(runs->store, db);
+    if (code == MF_OK && create->source.fires &&
+        !mf_str_eq(create->source.row.key.project, create->id->project))
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "trigger_name.project must be the project of the run");
+    if (code == MF_OK && create->source.fires &&
+        !mf_str_eq(create->source.row.key.domain, create->id->domain))
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "trigger_name.domain must be the domain of the run");
+    return code;
+}
+
+/* The trigger's inputs, when those of the request have to be put on top of them. */
+static enum mf_code read_trigger_inputs(struct create *create, struct mf_str folder, void **out,
+                                        struct mf_error *err)
+{
+    struct mf_str bytes;
+    struct mf_str uri = mf_run_inputs_file(create->arena, folder);
+    if (!uri.ptr)
+        return mf_fail_memory(err);
+    enum mf_code code =
+        mf_object_read(create->runs->objects, create->arena, uri, TRIGGER_INPUTS_MAX, &bytes, err);
+    if (code == MF_OK)
+        code = pb_decode(create->arena, &pb_task_Inputs_type, bytes, out, err);
+    if (code == MF_NOT_FOUND || code == MF_INVALID_ARGUMENT || code == MF_RESOURCE_EXHAUSTED)
+        return mf_fail(err, MF_FAILED_PRECONDITION,
+                       "the inputs of trigger \"%.*s\" cannot be read from %.*s; send all inputs as "
+                       "offloaded_input_data, or deploy the trigger again",
+                       MF_FMT(create->source.row.key.name), MF_FMT(uri));
+    return code;
+}
+
+static enum mf_code merge_given(struct create *create, int64_t now, struct mf_error *err)
+{
+    const struct mf_run_source *source = &create->source;
+    const struct mf_run_trigger *trigger = source->fires ? &source->trigger : NULL;
+    const struct pb_google_protobuf_Timestamp *start = create->request->run_start_time;
+    struct mf_str folder = mf_run_given_reads(create->request, trigger);
+    void *read = NULL;
+    enum mf_code code = folder.len > 0 ? read_trigger_inputs(create, folder, &read, err) : MF_OK;
+    if (code != MF_OK)
+        return code;
+    int64_t fired_ns = start ? mf_run_timestamp_ns(start) : now;
+    return mf_run_given(create->arena, create->request, trigger, read, source->spec, fired_ns, &create->given)
+               ? MF_OK
+               : mf_fail_memory(err);
+}
+
+/* The run that this one repeats, recovers or was started from. The last may be of another installation. */
+static enum mf_code find_related(struct create *create, struct mf_db *db, struct mf_error *err)
+{
+    const struct pb_common_Relation *relation = create->spec->relation;
+    if (!relation)
+        return MF_OK;
+    const struct pb_common_RunIdentifier *related = relation->related_to;
+    enum mf_code code = mf_run_id_check(related, "run_spec.relation.related_to", err);
+    if (code != MF_OK)
+        return code;
+    if (!mf_str_eq(related->project, create->id->project) || !mf_str_eq(related->domain, create->id->domain))
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "run_spec.relation.related_to must be of the run's own project and domain, %.*s/%.*s",
+                       MF_FMT(create->id->project), MF_FMT(create->id->domain));
+    code = mf_run_id(db, related->project, related->domain, related->name, &create->row.related_run_id, err);
+    if (code == MF_NOT_FOUND && relation->relation_type != pb_common_RELATION_TYPE_RERUN &&
+        relation->relation_type != pb_common_RELATION_TYPE_RECOVER)
+        return MF_OK;
+    return code == MF_OK ? code : mf_fail_prefix(err, "run_spec.relation.related_to");
+}
+
+static enum mf_code complete_spec(struct create *create, int64_t now, struct mf_error *err)
+{
+    struct mf_runs *runs = create->runs;
+    struct mf_settings settings;
+    struct mf_run_spec_rules rules = {
+        .now_ns = now,
+        .storage = mf_objects_base(runs->objects),
+        .task_source = create->source.kind,
+        .settings = &settings,
+    };
+    struct mf_db *db = NULL;
+    enum mf_code code = mf_store_reader(runs->store, &db, err);
+    if (code == MF_OK)
+        code =
+            mf_settings_resolve(db, create->arena, create->id->domain, create->id->project, &settings, err);
+    if (code == MF_OK) {
+        create->spec = mf_run_spec_complete(create->arena, create->given.run_spec,
+                                            create->request->run_start_time, create->source.spec, &rules);
+        code = create->spec ? find_related(create, db, err) : mf_fail_memory(err);
+    }
+    mf_store_reader_done(runs->store, db);
+    return code == MF_OK ? mf_run_spec_check(create->spec, err) : code;
+}
+
 /* Where the inputs lie. Large ones are written before the command, when a run of the same name may exist
  * already: then their folder is named by the request, so that they cannot replace those of another run. */
 static enum mf_code place_inputs(struct create *create, struct mf_error *err)
@@ -218,7 +301,7 @@ static enum mf_code place_inputs(struct create *create, struct mf_error *err)
     create->write_inputs =
         create->inputs && create->input_bytes.len <= mf_objects_inline_max(create->runs->objects);
     if (!create->inputs)
-        uri = mf_run_inputs_file(arena, create->request->input_wrapper.offloaded_input_data->uri);
+        uri = mf_run_inputs_file(arena, create->given.offloaded->uri);
     else if (create->write_inputs || !create->named)
         uri = mf_str_printf(arena, "%.*sinputs/inputs.pb", MF_FMT(base));
     else
@@ -228,29 +311,61 @@ static enum mf_code place_inputs(struct create *create, struct mf_error *err)
     return uri.ptr ? MF_OK : mf_fail_memory(err);
 }
 
+static enum mf_code take_offloaded(struct create *create, const struct pb_core_TaskMetadata *metadata,
+                                   struct mf_error *err)
+{
+    const struct pb_common_OffloadedInputData *offloaded = create->given.offloaded;
+    struct mf_str kickoff =
+        create->source.fires ? mf_run_kickoff_arg(create->source.trigger.automation) : MF_STR_EMPTY;
+    if (offloaded->uri.len == 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "offloaded_input_data.uri is required");
+    if (!metadata || !metadata->discoverable)
+        return MF_OK;
+    return mf_run_inputs_hash_at(create->arena, offloaded->inputs_hash, kickoff, create->spec->run_start_time,
+                                 metadata, &create->inputs_hash, err);
+}
+
 static enum mf_code take_inputs(struct create *create, struct mf_error *err)
 {
-    const struct pb_workflow_CreateRunRequest *request = create->request;
     const struct pb_core_TaskTemplate *template = create->source.spec->task_template;
-    const struct pb_task_Inputs *given = NULL;
-    if (request->input_wrapper_case == pb_workflow_CreateRunRequest_tag_offloaded_input_data &&
-        request->input_wrapper.offloaded_input_data) {
-        create->inputs_hash = request->input_wrapper.offloaded_input_data->inputs_hash;
-        return request->input_wrapper.offloaded_input_data->uri.len > 0
-                   ? MF_OK
-                   : mf_fail(err, MF_INVALID_ARGUMENT, "offloaded_input_data.uri is required");
-    }
-    if (request->input_wrapper_case == pb_workflow_CreateRunRequest_tag_inputs)
-        given = request->input_wrapper.inputs;
-    create->inputs = mf_run_inputs_with_defaults(create->arena, given, create->source.spec);
+    const struct pb_core_TaskMetadata *metadata = template ? template->metadata : NULL;
+    if (create->given.offloaded)
+        return take_offloaded(create, metadata, err);
+    create->inputs = mf_run_inputs_with_defaults(create->arena, create->given.inputs, create->source.spec);
     if (!create->inputs)
         return mf_fail_memory(err);
     enum mf_code code =
         pb_encode(create->arena, &pb_task_Inputs_type, create->inputs, &create->input_bytes, err);
-    if (code == MF_OK && template && template->metadata && template->metadata->discoverable)
-        code =
-            mf_run_inputs_hash(create->arena, create->inputs, template->metadata, &create->inputs_hash, err);
+    if (code == MF_OK && metadata && metadata->discoverable)
+        code = mf_run_inputs_hash(create->arena, create->inputs, metadata, &create->inputs_hash, err);
     return code;
+}
+
+/* Inputs that come with the request are ours to write, which only goes in our own store. */
+static enum mf_code check_base(const struct create *create, struct mf_error *err)
+{
+    struct mf_str own = mf_objects_base(create->runs->objects);
+    struct mf_str base = create->spec->run_base_dir;
+    struct mf_str rest = mf_str_skip(base, own.len);
+    if (!create->inputs || base.len == 0 ||
+        (mf_str_starts(base, own) && (rest.len == 0 || rest.ptr[0] == '/')))
+        return MF_OK;
+    return mf_fail(
+        err, MF_INVALID_ARGUMENT,
+        "run_spec.run_base_dir (of the request or the settings): this server can write inputs only "
+        "below %.*s; upload them and send offloaded_input_data",
+        MF_FMT(own));
+}
+
+static void fill_trigger(struct create *create)
+{
+    const struct mf_run_source *source = &create->source;
+    struct mf_run_row *row = &create->row;
+    row->trigger_task_name = source->fires ? source->row.key.task_name : MF_STR_EMPTY;
+    row->trigger_name = source->fires ? source->row.key.name : MF_STR_EMPTY;
+    row->trigger_revision = source->fires ? source->row.revision : 0;
+    row->trigger_type = source->fires ? source->row.automation_type : 0;
+    row->trigger_automation = source->fires ? source->row.automation : MF_STR_EMPTY;
 }
 
 static enum mf_code fill_row(struct create *create, struct mf_error *err)
@@ -266,15 +381,13 @@ static enum mf_code fill_row(struct create *create, struct mf_error *err)
     row->start_time_ns = mf_run_timestamp_ns(create->spec->run_start_time);
     row->source = create->request->source;
     row->created_by_subject = mf_call_caller(create->call)->subject;
-    row->trigger_task_name = MF_STR_EMPTY;
-    row->trigger_name = MF_STR_EMPTY;
-    row->request_digest = MF_STR_EMPTY;
+    fill_trigger(create);
+    if (!create->named)
+        row->request_digest = MF_STR_EMPTY;
     if (!row->output_base.ptr)
         return mf_fail_memory(err);
     enum mf_code code =
         mf_identity_encode(create->arena, mf_call_caller(create->call), &row->created_by, err);
-    if (code == MF_OK && create->named)
-        code = digest_request(create, err);
     return code == MF_OK ? pb_encode(create->arena, &pb_task_RunSpec_type, create->spec, &row->run_spec, err)
                          : code;
 }
@@ -302,15 +415,30 @@ static enum mf_code fill_action(struct create *create, struct mf_error *err)
     return code == MF_OK ? place_inputs(create, err) : code;
 }
 
-static enum mf_code prepare(struct create *create, struct mf_error *err)
+/* *exists: the run is there already, and create->made is the answer. */
+static enum mf_code prepare(struct create *create, bool *exists, struct mf_error *err)
 {
-    enum mf_code code = take_id(create, err);
+    int64_t now = mf_wall_ns(create->runs->sys);
+    enum mf_code code = mf_run_request_check(create->request, err);
     if (code == MF_OK)
-        code = read_store(create, err);
+        code = take_id(create, err);
+    if (code == MF_OK && create->named)
+        code = digest_request(create, err);
+    if (code == MF_OK)
+        code = find_source(create, exists, err);
+    if (code != MF_OK || *exists)
+        return code;
+    code = merge_given(create, now, err);
+    if (code == MF_OK)
+        code = complete_spec(create, now, err);
     if (code == MF_OK)
         code = take_inputs(create, err);
     if (code == MF_OK)
+        code = check_base(create, err);
+    if (code == MF_OK)
         code = fill_row(create, err);
+    if (code == MF_OK)
+        code = mf_run_facts_of(create->arena, &create->row, create->spec, &create->facts, err);
     return code == MF_OK ? fill_action(create, err) : code;
 }
 
@@ -319,6 +447,7 @@ void mf_run_on_create(void *service, struct mf_call *call)
     struct mf_arena *arena = mf_call_arena(call);
     struct create *create = MF_NEW(arena, struct create);
     struct mf_error err;
+    bool exists = false;
     enum mf_code code = create ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK) {
         create->runs = service;
@@ -326,10 +455,15 @@ void mf_run_on_create(void *service, struct mf_call *call)
         create->arena = arena;
         create->request = mf_call_request(call);
         create->id = MF_NEW(arena, struct pb_common_RunIdentifier);
-        code = create->id ? prepare(create, &err) : mf_fail_memory(&err);
+        code = create->id ? prepare(create, &exists, &err) : mf_fail_memory(&err);
     }
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
+        return;
+    }
+    if (exists) {
+        const struct pb_workflow_CreateRunResponse response = {.run = create->made};
+        mf_call_reply(call, &response);
         return;
     }
     create->command.apply = apply_create;

@@ -1,6 +1,8 @@
 #include "run/inputs.h"
 
 #include "base/encode.h"
+#include "base/time.h"
+#include "run/message.h"
 
 #include <openssl/evp.h>
 
@@ -119,6 +121,32 @@ enum mf_code mf_run_inputs_hash(struct mf_arena *arena, const struct pb_task_Inp
     }
     enum mf_code code = pb_encode_stable(arena, &pb_task_Inputs_type, &kept, &bytes, err);
     return code == MF_OK ? base64_sha256(arena, bytes, out, err) : code;
+}
+
+/* As Go's RFC3339Nano writes it: the fraction without zeros at its end. */
+static struct mf_str nano_time(struct mf_arena *arena, int64_t ns)
+{
+    struct mf_str text = mf_time_rfc3339(arena, ns, true);
+    if (!text.ptr || mf_str_find_char(text, '.') == SIZE_MAX)
+        return text;
+    size_t end = text.len - 1; /* the "Z" */
+    while (text.ptr[end - 1] == '0')
+        end--;
+    return mf_str_printf(arena, "%.*sZ", (int)end, text.ptr);
+}
+
+enum mf_code mf_run_inputs_hash_at(struct mf_arena *arena, struct mf_str hash, struct mf_str kickoff,
+                                   const struct pb_google_protobuf_Timestamp *start,
+                                   const struct pb_core_TaskMetadata *metadata, struct mf_str *out,
+                                   struct mf_error *err)
+{
+    *out = hash;
+    if (kickoff.len == 0 || !start || ignored(metadata, kickoff))
+        return MF_OK;
+    struct mf_str time = nano_time(arena, mf_run_timestamp_ns(start));
+    *out = time.ptr ? mf_str_printf(arena, "%.*s|runStartTime=%.*s", MF_FMT(hash), MF_FMT(time))
+                    : (struct mf_str){0};
+    return out->ptr ? MF_OK : mf_fail_memory(err);
 }
 
 enum mf_code mf_run_cache_key(struct mf_arena *arena, const struct pb_task_TaskSpec *task,

@@ -23,6 +23,13 @@ struct mf_str mf_run_outputs_file(struct mf_arena *arena, struct mf_str uri);
 enum mf_code mf_run_inputs_hash(struct mf_arena *arena, const struct pb_task_Inputs *inputs,
                                 const struct pb_core_TaskMetadata *metadata, struct mf_str *out,
                                 struct mf_error *err) MF_CHECK_RESULT;
+/* The digest of inputs that lie in a store and whose argument for the time of firing (kickoff; empty: none)
+ * is filled in by the task's runtime: runs of different times differ, unless the task ignores that argument.
+ */
+enum mf_code mf_run_inputs_hash_at(struct mf_arena *arena, struct mf_str hash, struct mf_str kickoff,
+                                   const struct pb_google_protobuf_Timestamp *start,
+                                   const struct pb_core_TaskMetadata *metadata, struct mf_str *out,
+                                   struct mf_error *err) MF_CHECK_RESULT;
 /* The key of a task's outputs: empty unless the task is discoverable. */
 enum mf_code mf_run_cache_key(struct mf_arena *arena, const struct pb_task_TaskSpec *task,
                               struct mf_str task_name, struct mf_str inputs_hash, struct mf_str *out,

@@ -28,19 +28,40 @@ int64_t mf_run_timestamp_ns(const struct pb_google_protobuf_Timestamp *time)
     return ns;
 }
 
+static enum mf_code decode_part(struct mf_arena *arena, const struct mf_run_row *row,
+                                const struct pb_type *type, struct mf_str bytes, void **out,
+                                struct mf_error *err)
+{
+    enum mf_code code = pb_decode(arena, type, bytes, out, err);
+    return code == MF_INVALID_ARGUMENT
+               ? mf_fail(err, MF_DATA_LOSS, "the stored %s of run %.*s/%.*s/%.*s cannot be read",
+                         pb_type_name(type), MF_FMT(row->project), MF_FMT(row->domain), MF_FMT(row->name))
+               : code;
+}
+
+enum mf_code mf_run_facts_of(struct mf_arena *arena, const struct mf_run_row *row,
+                             struct pb_task_RunSpec *spec, struct mf_run_facts *out, struct mf_error *err)
+{
+    void *created_by = NULL;
+    void *automation = NULL;
+    enum mf_code code = MF_OK;
+    if (row->created_by.len > 0)
+        code = decode_part(arena, row, &pb_common_EnrichedIdentity_type, row->created_by, &created_by, err);
+    if (code == MF_OK && row->trigger_automation.len > 0)
+        code = decode_part(arena, row, &pb_task_TriggerAutomationSpec_type, row->trigger_automation,
+                           &automation, err);
+    *out =
+        (struct mf_run_facts){.row = row, .spec = spec, .created_by = created_by, .trigger_type = automation};
+    return code;
+}
+
 enum mf_code mf_run_facts(struct mf_arena *arena, const struct mf_run_row *row, struct mf_run_facts *out,
                           struct mf_error *err)
 {
     void *spec = NULL;
-    void *created_by = NULL;
-    enum mf_code code = pb_decode(arena, &pb_task_RunSpec_type, row->run_spec, &spec, err);
-    if (code == MF_OK && row->created_by.len > 0)
-        code = pb_decode(arena, &pb_common_EnrichedIdentity_type, row->created_by, &created_by, err);
-    *out = (struct mf_run_facts){.row = row, .spec = spec, .created_by = created_by};
-    if (code == MF_INVALID_ARGUMENT)
-        code = mf_fail(err, MF_DATA_LOSS, "the stored specification of run %.*s/%.*s/%.*s cannot be read",
-                       MF_FMT(row->project), MF_FMT(row->domain), MF_FMT(row->name));
-    return code;
+    enum mf_code code = decode_part(arena, row, &pb_task_RunSpec_type, row->run_spec, &spec, err);
+    *out = (struct mf_run_facts){.row = row};
+    return code == MF_OK ? mf_run_facts_of(arena, row, spec, out, err) : code;
 }
 
 struct pb_common_ActionIdentifier *mf_run_action_id(struct mf_arena *arena, const struct mf_action_row *row)
@@ -154,6 +175,7 @@ struct pb_workflow_ActionMetadata *mf_run_metadata(struct mf_arena *arena, const
         ok = add_task(arena, row, out);
     if (ok && run->row->trigger_name.len > 0)
         ok = add_trigger(arena, run->row, out);
+    out->trigger_type = run->trigger_type;
     if (ok && row->recovered_from.len > 0)
         ok = add_recovered_from(arena, row, out);
     if (row->parent.len == 0 && run->spec)

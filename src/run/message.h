@@ -18,10 +18,16 @@ struct mf_run_facts {
     const struct mf_run_row *row;
     struct pb_task_RunSpec *spec; /* NULL when there is none */
     struct pb_common_EnrichedIdentity *created_by;
+    struct pb_task_TriggerAutomationSpec *trigger_type;
 };
 /* MF_DATA_LOSS when stored bytes cannot be read. */
 enum mf_code mf_run_facts(struct mf_arena *arena, const struct mf_run_row *row, struct mf_run_facts *out,
                           struct mf_error *err) MF_CHECK_RESULT;
+
+/* The same for a row whose specification is at hand. */
+enum mf_code mf_run_facts_of(struct mf_arena *arena, const struct mf_run_row *row,
+                             struct pb_task_RunSpec *spec, struct mf_run_facts *out,
+                             struct mf_error *err) MF_CHECK_RESULT;
 
 struct pb_common_ActionIdentifier *mf_run_action_id(struct mf_arena *arena, const struct mf_action_row *row);
 /* condition: the specification of a condition, which knows the type of its answer; NULL when not at hand. */

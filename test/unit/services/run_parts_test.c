@@ -90,20 +90,17 @@ static void completes_the_specification(void **state)
         .now_ns = 7000000005, .storage = MF_STR("s3://b"), .task_source = pb_task_TASK_SPEC_SOURCE_DEPLOYED};
     struct pb_google_protobuf_Timestamp time = {.seconds = 99};
     struct pb_task_RunSpec given = {.run_base_dir = MF_STR("s3://x")};
-    struct pb_workflow_CreateRunRequest request = {.run_start_time = &time};
-    struct pb_task_RunSpec *spec = mf_run_spec_complete(*state, &request, &task, &rules);
+    struct pb_task_RunSpec *spec = mf_run_spec_complete(*state, NULL, &time, &task, &rules);
     assert_null(spec->run_start_time); /* too old to understand it */
     assert_str(spec->raw_data_storage->raw_data_prefix, "s3://b");
     assert_int_equal(spec->task_spec_source, pb_task_TASK_SPEC_SOURCE_DEPLOYED);
 
     runtime.version = MF_STR("2.3.6");
-    request.run_spec = &given;
-    spec = mf_run_spec_complete(*state, &request, &task, &rules);
+    spec = mf_run_spec_complete(*state, &given, &time, &task, &rules);
     assert_int_equal(spec->run_start_time->seconds, 99);
     assert_str(spec->run_base_dir, "s3://x");
     assert_null(given.raw_data_storage); /* the request stays as it was */
-    request.run_start_time = NULL;
-    spec = mf_run_spec_complete(*state, &request, &task, &rules);
+    spec = mf_run_spec_complete(*state, &given, NULL, &task, &rules);
     assert_int_equal(spec->run_start_time->seconds, 7);
     assert_int_equal(spec->run_start_time->nanos, 5);
 
@@ -112,7 +109,7 @@ static void completes_the_specification(void **state)
     given.raw_data_storage = &storage;
     given.run_start_time = &own;
     runtime.version = MF_STR("1.0.0");
-    spec = mf_run_spec_complete(*state, &request, &task, &rules);
+    spec = mf_run_spec_complete(*state, &given, NULL, &task, &rules);
     assert_str(spec->raw_data_storage->raw_data_prefix, "s3://custom-raw");
     assert_int_equal(spec->run_start_time->seconds, 5);
 }
