@@ -34,20 +34,20 @@ struct mf_str mf_cluster_endpoint(struct mf_arena *arena, struct mf_str host, st
 
 static void on_select(void *service, struct mf_call *call)
 {
-    (void)service;
+    const struct mf_cluster *cluster = service;
     const struct mf_http_request *request = mf_call_http(call);
-    const struct pb_cluster_SelectClusterResponse response = {
-        .cluster_endpoint = mf_cluster_endpoint(mf_call_arena(call), request->authority,
-                                                mf_call_header(call, "x-forwarded-proto"), request->tls),
-    };
+    struct pb_cluster_SelectClusterResponse response = {.cluster_endpoint = cluster->endpoint};
+    if (cluster->endpoint.len == 0 || mf_str_eq_nocase(request->authority, cluster->own))
+        response.cluster_endpoint = mf_cluster_endpoint(
+            mf_call_arena(call), request->authority, mf_call_header(call, "x-forwarded-proto"), request->tls);
     if (!response.cluster_endpoint.ptr)
         mf_call_fail(call, MF_RESOURCE_EXHAUSTED, "out of memory");
     else
         mf_call_reply(call, &response);
 }
 
-enum mf_code mf_cluster_serve(struct mf_rpc *rpc, struct mf_error *err)
+enum mf_code mf_cluster_serve(const struct mf_cluster *cluster, struct mf_rpc *rpc, struct mf_error *err)
 {
     return mf_rpc_handle(rpc, &pb_cluster_ClusterService_service, pb_cluster_ClusterService_SelectCluster,
-                         on_select, NULL, err);
+                         on_select, (void *)(uintptr_t)cluster, err);
 }

@@ -39,6 +39,36 @@ enum mf_config_type {
       "Accept an address that other machines can reach although nobody has to sign in. Whoever reaches it "  \
       "can run any "                                                                                         \
       "program as the server's user.")                                                                       \
+    X(AUTH_ISSUER, "auth-issuer", TEXT, 0, 0, "",                                                            \
+      "URL of the OpenID Connect issuer whose tokens are accepted. With it, calls without a valid token "    \
+      "are "                                                                                                 \
+      "refused. "                                                                                            \
+      "Empty: nobody has to sign in.")                                                                       \
+    X(AUTH_AUDIENCE, "auth-audience", TEXT, 0, 0, "",                                                        \
+      "Audience that a token must be for. Empty: any of the issuer's tokens is accepted.")                   \
+    X(AUTH_SERVER, "auth-server", TEXT, 0, 0, "",                                                            \
+      "URL of the authorization server that clients are sent to. Empty: the issuer.")                        \
+    X(AUTH_METADATA, "auth-metadata", TEXT, 0, 0, ".well-known/oauth-authorization-server",                  \
+      "URL of the authorization server's metadata; without a scheme, below auth-server.")                    \
+    X(AUTH_CLIENT_ID, "auth-client-id", TEXT, 0, 0, "", "Client id that the CLI signs in with.")             \
+    X(AUTH_REDIRECT_URI, "auth-redirect-uri", TEXT, 0, 0, "http://localhost:53593/callback",                 \
+      "Where the authorization server sends the CLI's browser back to.")                                     \
+    X(AUTH_SCOPES, "auth-scopes", LIST, 0, 0, "", "Scopes that the CLI asks for.")                           \
+    X(AUTH_TOKEN_HEADER, "auth-token-header", TEXT, 0, 0, "authorization",                                   \
+      "Header in which clients send their token.")                                                           \
+    X(TRUST_IDENTITY_HEADERS, "trust-identity-headers", BOOL, 0, 0, "false",                                 \
+      "Believe the headers below, and bearer tokens without checking them. Only behind a proxy that sets "   \
+      "or "                                                                                                  \
+      "removes "                                                                                             \
+      "them: otherwise anyone can pose as anyone.")                                                          \
+    X(IDENTITY_CLAIMS_HEADER, "identity-claims-header", TEXT, 0, 0, "x-amzn-oidc-data",                      \
+      "Header in which the proxy puts the caller's claims as a JSON Web Token.")                             \
+    X(IDENTITY_SUBJECT_HEADER, "identity-subject-header", TEXT, 0, 0, "x-amzn-oidc-identity",                \
+      "Header in which the proxy puts the caller's subject.")                                                \
+    X(IDENTITY_EMAIL_HEADER, "identity-email-header", TEXT, 0, 0, "",                                        \
+      "Header in which the proxy puts the caller's e-mail address.")                                         \
+    X(OUTGOING_CA, "outgoing-ca", PATH, 0, 0, "",                                                            \
+      "PEM file with the authorities that are trusted when this server calls others. Empty: the system's.")  \
     X(PYTHON, "python", PATH, 0, 0, "",                                                                      \
       "Python interpreter, or folder of an environment, in which tasks run. Empty: the one whose a0 is on "  \
       "the PATH, "                                                                                           \

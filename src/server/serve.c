@@ -7,10 +7,10 @@
 #include "data/data.h"
 #include "event/event.h"
 #include "exec/exec.h"
-#include "identity/identity.h"
 #include "project/project.h"
 #include "run/run.h"
 #include "server/address.h"
+#include "server/auth.h"
 #include "server/client.h"
 #include "server/health.h"
 #include "server/metrics.h"
@@ -41,6 +41,8 @@ struct server {
     struct mf_hub *hub;
     struct mf_store *store;
     struct mf_rpc *rpc;
+    struct mf_fetcher *fetcher; /* outgoing requests */
+    struct mf_auth *auth;
     struct mf_server *net;
     struct mf_objects *objects;
     struct mf_projects *projects;
@@ -50,6 +52,7 @@ struct server {
     struct mf_exec *exec;
     struct mf_health *health;
     struct mf_metrics metrics;
+    struct mf_cluster cluster;
 };
 
 static int64_t number(const struct server *s, enum mf_config_key key)
@@ -106,6 +109,28 @@ static enum mf_code start_rpc(struct server *s, struct mf_error *err)
 static void stop_rpc(struct server *s)
 {
     mf_rpc_free(s->rpc);
+}
+
+/* Outgoing requests end before anything that waits for their answers goes. */
+static enum mf_code start_fetcher(struct server *s, struct mf_error *err)
+{
+    const char *ca = text(s, MF_CONF_OUTGOING_CA);
+    const struct mf_fetcher_config config = {.sys = s->sys, .ca_file = ca[0] ? ca : NULL};
+    enum mf_code code = mf_fetcher_new(&config, &s->fetcher, err);
+    if (code == MF_OK)
+        code = mf_auth_new(s->arena, s->config, s->sys, s->fetcher, s->rpc, &s->auth, err);
+    if (code != MF_OK) {
+        mf_fetcher_free(s->fetcher);
+        s->fetcher = NULL;
+    }
+    return code;
+}
+
+static void stop_fetcher(struct server *s)
+{
+    mf_fetcher_stop(s->fetcher);
+    mf_auth_free(s->auth);
+    mf_fetcher_free(s->fetcher);
 }
 
 static enum mf_code start_store(struct server *s, struct mf_error *err)
@@ -255,6 +280,7 @@ static void stop_data(struct server *s)
 /* The services that keep nothing of their own. */
 static enum mf_code start_services(struct server *s, struct mf_error *err)
 {
+    s->cluster = (struct mf_cluster){mf_str_from_c(text(s, MF_CONF_ENDPOINT)), s->authority};
     enum mf_code code = mf_projects_serve(s->projects, s->rpc, err);
     if (code == MF_OK)
         code = mf_actions_serve(s->store, s->rpc, err);
@@ -265,9 +291,7 @@ static enum mf_code start_services(struct server *s, struct mf_error *err)
     if (code == MF_OK)
         code = mf_cache_serve(s->store, s->rpc, err);
     if (code == MF_OK)
-        code = mf_identity_serve(s->rpc, err);
-    if (code == MF_OK)
-        code = mf_cluster_serve(s->rpc, err);
+        code = mf_cluster_serve(&s->cluster, s->rpc, err);
     if (code == MF_OK)
         code = mf_objects_serve(s->objects, s->rpc, err);
     if (code == MF_OK)
@@ -406,6 +430,7 @@ static const struct step {
     {"data directory", start_datadir, stop_datadir},
     {"hub", start_hub, stop_hub},
     {"rpc", start_rpc, stop_rpc},
+    {"outgoing requests", start_fetcher, stop_fetcher},
     {"store", start_store, stop_store},
     {"listener", start_listener, stop_listener},
     {"objects", start_objects, stop_objects},
@@ -488,13 +513,14 @@ static void warn_unknown_variables(const struct mf_config *config)
 static enum mf_code check_address(const struct mf_config *config, const struct mf_address *address,
                                   struct mf_error *err)
 {
-    if (mf_address_is_loopback(address) || mf_config_int(config, MF_CONF_ALLOW_UNAUTHENTICATED))
+    if (mf_address_is_loopback(address) || mf_config_int(config, MF_CONF_ALLOW_UNAUTHENTICATED) ||
+        mf_config_text(config, MF_CONF_AUTH_ISSUER)[0])
         return MF_OK;
     return mf_fail(
         err, MF_INVALID_ARGUMENT,
         "listen: other machines can reach %s, and this server asks nobody to sign in: whoever reaches it can "
-        "run any program as its user. Listen on 127.0.0.1, or set --allow-unauthenticated when the network "
-        "is closed to others",
+        "run any program as its user. Listen on 127.0.0.1, set auth-issuer, or set --allow-unauthenticated "
+        "when the network is closed to others",
         mf_config_text(config, MF_CONF_LISTEN));
 }
 
@@ -511,7 +537,7 @@ enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *conf
         code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-cert and tls-key belong together; set both");
     if (code == MF_OK && client_ca && !cert)
         code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-client-ca needs tls-cert and tls-key");
-    return code;
+    return code == MF_OK ? mf_auth_check(config, err) : code;
 }
 
 enum mf_code mf_serve(struct mf_arena *arena, const struct mf_config *config, const char *self,
@@ -526,7 +552,7 @@ enum mf_code mf_serve(struct mf_arena *arena, const struct mf_config *config, co
         return code;
     mf_log_set_level((enum mf_log_level)mf_config_int(config, MF_CONF_LOG_LEVEL));
     warn_unknown_variables(config);
-    if (!mf_address_is_loopback(&server.address))
+    if (!mf_address_is_loopback(&server.address) && !mf_config_text(config, MF_CONF_AUTH_ISSUER)[0])
         mf_log(MF_LOG_WARN, "server", "DANGER: %s is open to other machines and nobody has to sign in",
                mf_config_text(config, MF_CONF_LISTEN));
     block_signals(&waited);
