@@ -34,6 +34,7 @@ static enum mf_code write_history(const struct advance *advance, struct mf_error
         .output_uri = advance->row->output_uri,
         .report_uri = change->report_uri,
         .log_context = change->log_context,
+        .cache_metadata = change->cache_metadata,
     };
     return advance->with_history ? mf_move_history(advance->tx, advance->arena, advance->row, &detail, err)
                                  : MF_OK;

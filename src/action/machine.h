@@ -16,6 +16,7 @@
 #include "store/writer.h"
 
 struct pb_actions_Action;
+struct pb_common_CacheMetadata;
 struct pb_core_ExecutionError;
 struct pb_core_LogContext;
 struct pb_workflow_ActionEvent;
@@ -59,6 +60,7 @@ struct mf_action_change {
     struct mf_str report_uri;                     /* full name of report.html when there is one */
     int32_t cache_status;                         /* flyteidl2.core.CatalogCacheStatus; -1: unchanged */
     const struct pb_core_LogContext *log_context; /* once logs can be read */
+    const struct pb_common_CacheMetadata *cache_metadata; /* of a cache hit: whose output it is */
     /* The attempt has failed (phase says how) and the next one is queued in the same step: the row goes to
      * QUEUED of attempt + 1, the failed attempt keeps its own event with its error. */
     bool retry;

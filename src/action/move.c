@@ -56,6 +56,7 @@ enum mf_code mf_move_history(struct mf_tx *tx, struct mf_arena *arena, const str
         .log_context = (struct pb_core_LogContext *)(uintptr_t)detail->log_context,
         .cluster = MF_STR("local"),
         .cache_status = row->cache_status,
+        .cache_metadata = (struct pb_common_CacheMetadata *)(uintptr_t)detail->cache_metadata,
     };
     if (detail->error) {
         fill_error(&info, detail->error);

@@ -12,6 +12,7 @@ struct mf_move_detail {
     const struct pb_core_ExecutionError *error;
     struct mf_str output_uri, report_uri;
     const struct pb_core_LogContext *log_context;
+    const struct pb_common_CacheMetadata *cache_metadata;
     struct mf_str note; /* for people: shown as a cluster event; empty: none */
     int32_t version;    /* from here on the first that is free; reports of executors begin at 0 */
 };

@@ -35,7 +35,7 @@ struct check {
     struct mf_step step;
     struct mf_exec_rows rows;
     struct mf_demand demand;
-    struct mf_str output_uri; /* of the hit */
+    struct mf_str output_uri, metadata; /* of the hit */
     int32_t cache_status;
     bool ours; /* the reservation */
     int64_t expires_at;
@@ -72,6 +72,7 @@ static enum mf_code find_entry(struct check *check, struct mf_error *err)
     if (code == MF_OK && exists) {
         check->cache_status = pb_core_CACHE_HIT;
         check->output_uri = row.output_uri;
+        check->metadata = row.metadata;
     }
     return code;
 }
@@ -200,7 +201,7 @@ static void after_look(struct mf_step *step)
         go_on(check);
     } else if (check->cache_status == pb_core_CACHE_HIT) {
         mf_task_unfollow_key(task);
-        mf_task_cached(task, check->output_uri);
+        mf_task_cached(task, check->output_uri, check->metadata);
     } else {
         go_on(check);
     }

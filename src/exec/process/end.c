@@ -1,5 +1,6 @@
 /* How an attempt comes to its end: by its process, by a deadline, by a fault, or because its outputs are
  * known. */
+#include "exec/process/origin.h"
 #include "exec/process/state.h"
 
 #include "gen/flyteidl2/core/catalog.pb.h"
@@ -7,6 +8,7 @@
 #include "gen/flyteidl2/core/tasks.pb.h"
 #include "gen/flyteidl2/task/common.pb.h"
 #include "gen/flyteidl2/task/run.pb.h"
+#include "store/abort_work.h"
 #include "tasklog/tasklog.h"
 
 #include <signal.h>
@@ -28,23 +30,27 @@ struct ending {
     const char *boot_id;
     bool process; /* there is a row of the process to delete */
     bool same_boot;
-    bool resume; /* its program never ran */
-    bool stale;  /* the action had ended anyway; only the process is to be forgotten */
-    bool final;  /* nothing comes after this */
+    bool unended; /* some of its processes live on */
+    bool resume;  /* its program never ran */
+    bool stale;   /* the action had ended anyway; only the process is to be forgotten */
+    bool final;   /* nothing comes after this */
     bool reserved;
     enum mf_expiry expiry;
     int32_t user_retries, system_retries;
     int64_t created_at, running_at;
     int64_t at_ns, retry_at;
     struct mf_str output_uri, report_uri;
+    struct mf_str cache_metadata; /* of the entry that was hit; empty: none */
     int32_t cache_status;
     bool has_report;
 };
 
 static void try_again(struct mf_task *task, void (*retry)(struct mf_task *task))
 {
+    int64_t delay_ns =
+        task->kill_tries > 0 ? mf_task_kill_delay_ns(task) : MF_EXEC_RETRY_MS * INT64_C(1000000);
     task->retry = retry;
-    task->retry_at = mf_wall_ns(task->run->exec->config.sys) + MF_EXEC_RETRY_MS * INT64_C(1000000);
+    task->retry_at = mf_wall_ns(task->run->exec->config.sys) + delay_ns;
     mf_task_due(task);
 }
 
@@ -57,14 +63,23 @@ static const char *in_work_dir(struct ending *ending, const char *file)
 }
 
 /* The shim has died before its task: nobody would ever see the end of what may still run. */
-static void kill_strays(struct ending *ending)
+static enum mf_code kill_strays(struct ending *ending, struct mf_error *err)
 {
     const char *mark = mf_str_to_c(ending->step.arena, ending->names.mark);
-    if (!mark || !ending->same_boot)
-        return;
+    if (!mark)
+        return mf_fail_memory(err);
+    if (!ending->same_boot)
+        return MF_OK;
     /* One that forks while we look may slip through once, so look until nothing is found. */
-    for (int i = 0; i < 100 && mf_proc_signal_marked(mark, SIGKILL) > 0; i++)
+    size_t left = mf_proc_signal_marked(mark, SIGKILL);
+    for (int i = 0; i < 100 && left > 0; i++) {
         usleep(10000);
+        left = mf_proc_signal_marked(mark, SIGKILL);
+    }
+    return left == 0
+               ? MF_OK
+               : mf_fail(err, MF_UNAVAILABLE,
+                         "%zu of its processes have not ended after SIGKILL; they wait for the system", left);
 }
 
 static void close_log(struct ending *ending)
@@ -97,7 +112,10 @@ static enum mf_code read_outcome(struct ending *ending, const struct mf_outcome 
     }
     if (code != MF_NOT_FOUND && code != MF_DATA_LOSS)
         return code;
-    kill_strays(ending);
+    code = kill_strays(ending, err);
+    ending->unended = code == MF_UNAVAILABLE;
+    if (code != MF_OK)
+        return code;
     ending->resume =
         ending->same_boot && access(task, F_OK) != 0 && ending->rows.action.phase == MF_PHASE_INITIALIZING;
     if (!ending->resume)
@@ -229,10 +247,15 @@ static enum mf_code put_cache(struct ending *ending, struct mf_tx *tx, struct mf
     int64_t now = mf_tx_now_ns(tx);
     const struct pb_task_RunSpec *spec = ending->rows.run_spec;
     bool overwrite = mf_exec_overwrites(spec);
+    struct mf_str origin;
+    enum mf_code code =
+        mf_origin_write(mf_tx_arena(tx), &ending->rows.action, ending->step.attempt, &origin, err);
+    if (code != MF_OK)
+        return code;
     const struct mf_cache_row row = {
         .key = mf_exec_cache_key(spec, &ending->rows.action),
         .output_uri = ending->output_uri,
-        .metadata = MF_STR_EMPTY,
+        .metadata = origin,
         .created_at = now,
         .updated_at = now,
     };
@@ -241,7 +264,7 @@ static enum mf_code put_cache(struct ending *ending, struct mf_tx *tx, struct mf
         before = INT64_MAX;
     else if (ending->demand.cache_max_age_ns > 0)
         before = now - ending->demand.cache_max_age_ns;
-    enum mf_code code = mf_cache_put(mf_tx_db(tx), &row, before, err);
+    code = mf_cache_put(mf_tx_db(tx), &row, before, err);
     ending->cache_status = pb_core_CACHE_POPULATED;
     return code == MF_ALREADY_EXISTS ? MF_OK : code;
 }
@@ -287,6 +310,7 @@ static enum mf_code advance(struct ending *ending, struct mf_tx *tx, struct mf_e
         .output_uri = ending->output_uri,
         .report_uri = ending->has_report ? ending->report_uri : MF_STR_EMPTY,
         .cache_status = ending->cache_status,
+        .cache_metadata = mf_origin_read(mf_tx_arena(tx), ending->cache_metadata),
         .retry = verdict->retry,
         .retry_is_system = verdict->retry_is_system,
         .retry_not_before = verdict->delay_ns > 0 ? ending->retry_at : 0,
@@ -307,6 +331,8 @@ static enum mf_code record(struct mf_step *step, struct mf_tx *tx, struct mf_err
         code = advance(ending, tx, err);
     if (code == MF_OK && ending->process)
         code = mf_process_delete(mf_tx_db(tx), step->run_id, step->name, step->attempt, err);
+    if (code == MF_OK && ending->process)
+        code = mf_abort_work_done(mf_tx_db(tx), step->run_id, step->name, step->attempt, NULL, err);
     if (code == MF_OK && ending->final && ending->reserved && ending->rows.run_spec)
         code = release_reservation(ending, tx, err);
     if (code == MF_OK && ending->process)
@@ -321,6 +347,7 @@ static void queue_next(struct mf_task *task, const struct ending *ending)
     const struct mf_verdict *verdict = &ending->verdict;
     task->expiry = MF_EXPIRY_NONE;
     task->stopping = false;
+    task->kill_tries = 0;
     task->resume = ending->resume;
     if (!ending->resume) {
         task->attempt++;
@@ -348,6 +375,8 @@ static void end_again(struct ending *ending, const char *what)
     struct mf_task *task = ending->step.task;
     mf_log(MF_LOG_WARN, "exec", "%s %s of run %lld, will try again: %s", what, task->name,
            (long long)ending->step.run_id, ending->step.err.message);
+    if (ending->unended)
+        mf_task_unended(task, ending->step.err.message);
     try_again(task, ending->process ? mf_task_process_ended : wait_again);
     mf_step_end(&ending->step);
 }
@@ -461,7 +490,7 @@ void mf_task_fault(struct mf_task *task, const char *code, const char *message)
     mf_step_work(&ending->step, find_out, after_find_out);
 }
 
-void mf_task_cached(struct mf_task *task, struct mf_str output_uri)
+void mf_task_cached(struct mf_task *task, struct mf_str output_uri, struct mf_str metadata)
 {
     struct ending *ending = end_without_process(task);
     if (!ending)
@@ -469,7 +498,8 @@ void mf_task_cached(struct mf_task *task, struct mf_str output_uri)
     ending->output_uri = mf_str_copy(ending->step.arena, output_uri);
     ending->verdict.phase = MF_PHASE_SUCCEEDED;
     ending->cache_status = pb_core_CACHE_HIT;
-    if (ending->output_uri.ptr) {
+    ending->cache_metadata = mf_str_copy(ending->step.arena, metadata);
+    if (ending->output_uri.ptr && (metadata.len == 0 || ending->cache_metadata.ptr)) {
         mf_step_work(&ending->step, find_out, after_find_out);
     } else {
         ending->step.code = mf_fail_memory(&ending->step.err);

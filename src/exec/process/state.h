@@ -111,6 +111,7 @@ struct mf_task {
     enum mf_expiry expiry;
     bool stopping;
     int64_t stop_deadline; /* wall clock; a shim that has not ended by then is ended itself */
+    uint32_t kill_tries;   /* how often it was, or what it has left behind */
     int64_t recheck_at;    /* of a held task */
     int64_t beat_at;       /* when its reservation is extended */
     int64_t retry_at;      /* after a failed commit */
@@ -241,16 +242,21 @@ void mf_task_unfollow_key(struct mf_task *task); /* cached.c */
 void mf_task_start(struct mf_task *task);        /* start.c: READY → RUNNING */
 bool mf_task_watch(struct mf_task *task, pid_t pid, int64_t pid_start, int socket, bool child); /* watch.c */
 void mf_task_unwatch(struct mf_task *task);                                                     /* watch.c */
-void mf_task_stop(struct mf_task *task);          /* watch.c: SIGTERM to the shim */
-void mf_task_kill_shim(struct mf_task *task);     /* watch.c */
+void mf_task_stop(struct mf_task *task);      /* watch.c: SIGTERM to the shim */
+void mf_task_kill_shim(struct mf_task *task); /* watch.c */
+/* unended.c: one more try to end an attempt has not, why is for people. Shown with the abort until it has. */
+void mf_task_unended(struct mf_task *task, const char *why);
+/* When to try next: later each time, but never not at all. */
+int64_t mf_task_kill_delay_ns(const struct mf_task *task);
 void mf_task_process_ended(struct mf_task *task); /* end.c: RUNNING → ENDED or queued again */
 void mf_task_expire(struct mf_task *task, enum mf_expiry expiry); /* end.c: not running: TIMED_OUT */
 void mf_task_fault(struct mf_task *task, const char *code, const char *message); /* end.c */
-void mf_task_cached(struct mf_task *task, struct mf_str output_uri); /* end.c: SUCCEEDED without running */
-void mf_task_started(struct mf_task *task);                          /* tell.c: its program runs */
-void mf_task_log_changed(struct mf_task *task);                      /* watch.c */
-void mf_exec_load(struct mf_exec *exec);                             /* adopt.c: what ran before the start */
-void mf_exec_sweep(struct mf_exec *exec);                            /* sweep.c: old work folders */
+/* end.c: SUCCEEDED without running. metadata: of the cache entry. */
+void mf_task_cached(struct mf_task *task, struct mf_str output_uri, struct mf_str metadata);
+void mf_task_started(struct mf_task *task);     /* tell.c: its program runs */
+void mf_task_log_changed(struct mf_task *task); /* watch.c */
+void mf_exec_load(struct mf_exec *exec);        /* adopt.c: what ran before the start */
+void mf_exec_sweep(struct mf_exec *exec);       /* sweep.c: old work folders */
 void mf_exec_remove_work_dir(struct mf_exec *exec, const char *work_dir); /* sweep.c */
 void mf_exec_stop_maybe(struct mf_exec *exec); /* exec.c: ends the loop when nothing is in flight */
 void mf_exec_wake(struct mf_exec *exec);       /* exec.c: any thread */
