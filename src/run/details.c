@@ -97,11 +97,9 @@ static enum mf_code abort_reason(struct mf_db *db, struct mf_arena *arena, const
             "%.*s [still being ended: attempt %d is not gone after %d tries, the last error is: "
             "%.*s; it is tried again]",
             MF_FMT(row->abort_reason), work.attempt, work.tries, MF_FMT(work.last_error));
-    else
-        *out = mf_str_printf(arena, "%.*s [still being ended: attempt %d %s]", MF_FMT(row->abort_reason),
-                             work.attempt,
-                             row->carrier == MF_CARRIER_HERE ? "has been told to stop"
-                                                             : "has not been confirmed by its executor");
+    else if (row->carrier != MF_CARRIER_HERE)
+        *out = mf_str_printf(arena, "%.*s [its executor has not yet confirmed that attempt %d has ended]",
+                             MF_FMT(row->abort_reason), work.attempt);
     return out->ptr ? MF_OK : mf_fail_memory(err);
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,8 +214,16 @@ void mf_task_stop(struct mf_task *task)
 void mf_task_kill_shim(struct mf_task *task)
 {
     struct mf_exec *exec = task->run->exec;
-    task->stop_deadline = mf_wall_ns(exec->config.sys) + STOP_SLACK_MS * INT64_C(1000000);
-    if (task->process)
-        (void)syscall(SYS_pidfd_send_signal, task->process->pidfd, SIGKILL, NULL, 0);
+    char why[160];
+    int64_t delay_ns = mf_task_kill_delay_ns(task);
+    if (!task->process)
+        return;
+    bool sent = syscall(SYS_pidfd_send_signal, task->process->pidfd, SIGKILL, NULL, 0) == 0;
+    snprintf(why, sizeof why, "process %d %s", (int)task->process->pid,
+             !sent                  ? strerrordesc_np(errno)
+             : task->kill_tries > 0 ? "has not ended after SIGKILL; it waits for the system"
+                                    : "has not ended in its grace period; it was sent SIGKILL");
+    task->stop_deadline = mf_wall_ns(exec->config.sys) + delay_ns;
+    mf_task_unended(task, why);
     mf_task_due(task);
 }
