@@ -9,11 +9,13 @@
 #include "gen/flyteidl2/task/task_definition.pb.h"
 #include "gen/flyteidl2/workflow/run_definition.pb.h"
 #include "gen/google/protobuf/wrappers.pb.h"
+#include "store/webhook.h"
 
 #include <openssl/sha.h>
 
 /* The first action of every run. */
 #define ROOT "a0"
+#define WEBHOOK_URL_MAX 2048
 
 struct enqueue {
     struct mf_tx *tx;
@@ -105,6 +107,38 @@ static enum mf_code fill_trace(struct enqueue *enqueue, const struct pb_workflow
     return trace->spec ? put_spec(enqueue, &pb_task_TraceSpec_type, trace->spec, err) : MF_OK;
 }
 
+static enum mf_code check_webhook(const struct pb_workflow_ConditionWebhook *webhook, struct mf_error *err)
+{
+    struct mf_str url = webhook->url;
+    bool known = mf_str_starts(url, MF_STR("http://")) || mf_str_starts(url, MF_STR("https://"));
+    if (url.len > 0 && (!known || url.len > WEBHOOK_URL_MAX))
+        return mf_fail(err, MF_INVALID_ARGUMENT,
+                       "condition.webhook.url must begin with http:// or https:// and have at most %d bytes",
+                       WEBHOOK_URL_MAX);
+    return MF_OK;
+}
+
+/* Whoever is to be told of the condition is told after the commit, and until it has been (hook/hook.h). */
+static enum mf_code order_webhook(const struct enqueue *enqueue, struct mf_error *err)
+{
+    const struct mf_action_row *row = &enqueue->row;
+    const struct pb_actions_Action *action = enqueue->action;
+    const struct pb_workflow_ConditionAction *condition =
+        action->spec_case == pb_actions_Action_tag_condition ? action->spec.condition : NULL;
+    int64_t now = mf_tx_now_ns(enqueue->tx);
+    const struct mf_webhook_row webhook = {.run_id = row->run_id,
+                                           .name = row->name,
+                                           .attempt = row->attempts,
+                                           .next_at = now,
+                                           .last_error = MF_STR_EMPTY,
+                                           .created_at = now};
+    if (!condition || !condition->webhook || condition->webhook->url.len == 0 ||
+        row->phase != MF_PHASE_PAUSED)
+        return MF_OK;
+    mf_tx_touch(enqueue->tx, (struct mf_topic){.kind = MF_TOPIC_WEBHOOKS});
+    return mf_webhook_insert(mf_tx_db(enqueue->tx), &webhook, err);
+}
+
 static enum mf_code fill_condition(struct enqueue *enqueue,
                                    const struct pb_workflow_ConditionAction *condition, struct mf_error *err)
 {
@@ -114,6 +148,8 @@ static enum mf_code fill_condition(struct enqueue *enqueue,
     row->phase = MF_PHASE_PAUSED;
     row->task_name = row->short_name = row->function_name = condition->name;
     enum mf_code code = mf_condition_type(condition, &value_case, err);
+    if (code == MF_OK && condition->webhook)
+        code = check_webhook(condition->webhook, err);
     return code == MF_OK ? put_spec(enqueue, &pb_workflow_ConditionAction_type, condition, err) : code;
 }
 
@@ -207,6 +243,8 @@ static enum mf_code insert(struct enqueue *enqueue, struct mf_error *err)
     mf_move_stamp(enqueue->tx, row, !mf_phase_is_terminal(row->phase));
     code = mf_action_insert(mf_tx_db(enqueue->tx), row, err);
     if (code == MF_OK)
+        code = order_webhook(enqueue, err);
+    if (code == MF_OK)
         code = write_history(enqueue, err);
     if (code == MF_OK && row->kind == MF_ACTION_TASK && row->phase == MF_PHASE_QUEUED)
         code = mf_recover_traces(enqueue->tx, enqueue->run, row, err);
@@ -229,6 +267,8 @@ static enum mf_code begin_again(struct enqueue *enqueue, const struct mf_action_
     enum mf_code code = mf_action_hide_failed(mf_tx_db(enqueue->tx), row->run_id, row->name, err);
     if (code == MF_OK)
         code = mf_move_write(enqueue->tx, row, !mf_phase_is_terminal(row->phase), err);
+    if (code == MF_OK)
+        code = order_webhook(enqueue, err);
     return code == MF_OK ? write_history(enqueue, err) : code;
 }
 

@@ -125,6 +125,10 @@ enum mf_code mf_action_record_event(struct mf_tx *tx, const struct pb_workflow_A
 enum mf_code mf_action_catch_up(struct mf_tx *tx, int64_t run_id, struct mf_str name,
                                 struct mf_error *err) MF_CHECK_RESULT;
 
+/* Adds a line for people to the history of an action that has not ended; of one that has, nothing. */
+enum mf_code mf_action_note(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str text,
+                            struct mf_error *err) MF_CHECK_RESULT;
+
 /* The member of flyteidl2.core.Primitive that answers the condition (pb_core_Primitive_tag_…).
  * MF_INVALID_ARGUMENT when its type cannot be answered. */
 enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *condition, int32_t *value_case,

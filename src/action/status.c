@@ -1,6 +1,7 @@
 #include "action/abort.h"
 #include "action/machine.h"
 #include "action/message.h"
+#include "action/move.h"
 #include "gen/flyteidl2/workflow/run_definition.pb.h"
 
 #define NO_REASON "aborted by its executor"
@@ -69,4 +70,16 @@ enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_st
     if (report->value.len > 0 && row.kind == MF_ACTION_CONDITION && !mf_phase_is_terminal(row.phase))
         return resolve(tx, report, err);
     return advance(tx, report, &row, err);
+}
+
+enum mf_code mf_action_note(struct mf_tx *tx, int64_t run_id, struct mf_str name, struct mf_str text,
+                            struct mf_error *err)
+{
+    struct mf_action_row row;
+    const struct mf_move_detail detail = {.at_ns = mf_tx_now_ns(tx), .note = text};
+    enum mf_code code = mf_action_get(mf_tx_db(tx), mf_tx_arena(tx), run_id, name, &row, err);
+    if (code != MF_OK || mf_phase_is_terminal(row.phase))
+        return code;
+    code = mf_move_history(tx, mf_tx_arena(tx), &row, &detail, err);
+    return code == MF_OK ? mf_move_write(tx, &row, false, err) : code;
 }
