@@ -7,6 +7,7 @@
  * stays between the two and their sum. */
 #define HEARTBEAT_MS 20000
 #define SILENT_NS (10 * MF_SECOND_NS)
+#define MARK ((size_t)64 << 10)
 
 struct topic {
     struct mf_subscription subscription;
@@ -14,10 +15,15 @@ struct topic {
 };
 
 struct mf_follow {
-    struct mf_follow_config config;
     struct mf_call *call;
+    struct mf_store *store;
+    mf_follow_refresh refresh;
+    void *ctx;
+    void (*done)(void *ctx);
     int64_t sent_ns; /* monotonic: when the last message was sent */
-    struct topic topics[MF_FOLLOW_TOPICS];
+    bool light;
+    uint32_t topic_count;
+    struct topic topics[];
 };
 
 static void on_change(struct mf_subscription *subscription)
@@ -28,13 +34,14 @@ static void on_change(struct mf_subscription *subscription)
 static void refresh(struct mf_follow *follow)
 {
     struct mf_error err;
-    struct mf_store *store = follow->config.store;
     struct mf_db *db = NULL;
-    struct mf_arena *scratch = mf_arena_new(0);
-    enum mf_code code = scratch ? mf_store_reader(store, &db, &err) : mf_fail_memory(&err);
+    struct mf_arena *scratch = follow->light ? NULL : mf_arena_new(0);
+    enum mf_code code = scratch || follow->light ? MF_OK : mf_fail_memory(&err);
+    if (code == MF_OK && !follow->light)
+        code = mf_store_reader(follow->store, &db, &err);
     if (code == MF_OK)
-        code = follow->config.refresh(follow->config.ctx, follow, db, scratch, &err);
-    mf_store_reader_done(store, db);
+        code = follow->refresh(follow->ctx, follow, db, scratch, &err);
+    mf_store_reader_done(follow->store, db);
     mf_arena_free(scratch);
     if (code != MF_OK)
         mf_call_fail_error(follow->call, &err);
@@ -49,11 +56,11 @@ static void on_ready(void *ctx, struct mf_call *call)
 static void on_done(void *ctx, struct mf_call *call)
 {
     struct mf_follow *follow = ctx;
-    struct mf_hub *hub = mf_store_hub(follow->config.store);
-    for (size_t i = 0; i < follow->config.topic_count; i++)
+    struct mf_hub *hub = mf_store_hub(follow->store);
+    for (size_t i = 0; i < follow->topic_count; i++)
         mf_hub_unsubscribe(hub, &follow->topics[i].subscription);
-    if (follow->config.done)
-        follow->config.done(follow->config.ctx);
+    if (follow->done)
+        follow->done(follow->ctx);
     mf_call_unref(call);
 }
 
@@ -61,19 +68,27 @@ void mf_follow_start(struct mf_call *call, const struct mf_follow_config *config
 {
     static const struct mf_call_ops ops = {.on_ready = on_ready, .on_done = on_done};
     struct mf_hub *hub = mf_store_hub(config->store);
-    struct mf_follow *follow = MF_NEW(mf_call_arena(call), struct mf_follow);
+    size_t topics = config->topic_count <= MF_FOLLOW_TOPICS ? config->topic_count : MF_FOLLOW_TOPICS;
+    struct mf_follow *follow = mf_arena_alloc(mf_call_arena(call), offsetof(struct mf_follow, topics) +
+                                                                       topics * sizeof(struct topic));
     if (!follow || config->topic_count > MF_FOLLOW_TOPICS) {
         mf_call_fail(call, MF_RESOURCE_EXHAUSTED, "out of memory for another stream; try again later");
         if (config->done)
             config->done(config->ctx);
         return;
     }
-    follow->config = *config;
-    follow->call = mf_call_ref(call);
-    follow->sent_ns = mf_mono_ns(mf_store_sys(config->store));
+    *follow = (struct mf_follow){.call = mf_call_ref(call),
+                                 .store = config->store,
+                                 .refresh = config->refresh,
+                                 .ctx = config->ctx,
+                                 .done = config->done,
+                                 .light = config->light,
+                                 .topic_count = (uint32_t)topics,
+                                 .sent_ns = mf_mono_ns(mf_store_sys(config->store))};
+    mf_call_set_high_water(call, config->mark > 0 ? config->mark : MARK);
     mf_call_bind(call, &ops, follow);
     /* Subscribed before the first read, so that no change can fall between the two. */
-    for (size_t i = 0; i < config->topic_count; i++) {
+    for (size_t i = 0; i < topics; i++) {
         follow->topics[i].follow = follow;
         mf_hub_subscribe(hub, &follow->topics[i].subscription, config->topics[i], on_change);
     }
@@ -88,8 +103,14 @@ struct mf_call *mf_follow_call(struct mf_follow *follow)
 
 void mf_follow_send(struct mf_follow *follow, const void *msg)
 {
-    follow->sent_ns = mf_mono_ns(mf_store_sys(follow->config.store));
+    follow->sent_ns = mf_mono_ns(mf_store_sys(follow->store));
     mf_call_send(follow->call, msg);
+}
+
+void mf_follow_send_parcel(struct mf_follow *follow, struct mf_parcel *parcel)
+{
+    follow->sent_ns = mf_mono_ns(mf_store_sys(follow->store));
+    mf_call_send_parcel(follow->call, parcel);
 }
 
 bool mf_follow_room(struct mf_follow *follow)
@@ -104,5 +125,5 @@ void mf_follow_again(struct mf_follow *follow)
 
 bool mf_follow_silent(struct mf_follow *follow)
 {
-    return mf_mono_ns(mf_store_sys(follow->config.store)) - follow->sent_ns >= SILENT_NS;
+    return mf_mono_ns(mf_store_sys(follow->store)) - follow->sent_ns >= SILENT_NS;
 }

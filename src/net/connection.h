@@ -125,6 +125,7 @@ struct mf_exchange {
     uint64_t begun_ms;    /* when its head was complete */
     uint64_t progress_ms; /* last piece of the body, or of the output */
     uint64_t length_left; /* of the response, when has_length */
+    size_t low_water;     /* of its own; 0: that of the limits */
     bool bound;
     bool responded;
     bool finished; /* the application has said everything */

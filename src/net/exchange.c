@@ -119,7 +119,7 @@ void mf_exchange_refuse(struct mf_exchange *exchange, int status, struct mf_str 
 
 static size_t low_water(const struct mf_exchange *exchange)
 {
-    return exchange->conn->io->limits.send_high_water / 2;
+    return exchange->low_water > 0 ? exchange->low_water : exchange->conn->io->limits.send_high_water / 2;
 }
 
 void mf_exchange_look_at_room(struct mf_exchange *exchange)
@@ -172,6 +172,13 @@ void mf_exchange_resume(struct mf_exchange *exchange)
     exchange->paused = false;
     exchange->progress_ms = mf_io_now(exchange->conn->io);
     exchange->conn->protocol->resume(exchange);
+}
+
+void mf_exchange_set_low_water(struct mf_exchange *exchange, size_t bytes)
+{
+    exchange->low_water = bytes;
+    if (mf_exchange_queued(exchange) > bytes)
+        exchange->above = true;
 }
 
 void mf_exchange_allow_idle(struct mf_exchange *exchange)

@@ -64,6 +64,10 @@ void mf_exchange_resume(struct mf_exchange *exchange);
  * not apply. */
 void mf_exchange_allow_idle(struct mf_exchange *exchange);
 
+/* From which rest on on_drain is called, instead of half the mark of the limits: for an exchange that holds
+ * little in store. */
+void mf_exchange_set_low_water(struct mf_exchange *exchange, size_t bytes);
+
 /* Sends the status line and header section (copied). With end the response has no body.
  * A content-length among the headers is honoured; without one HTTP/1.1 uses chunked framing. */
 enum mf_code mf_exchange_respond(struct mf_exchange *exchange, int status, const struct mf_header *headers,

@@ -233,7 +233,7 @@ static void strand_message(struct mf_call *call, const struct mf_call_ops *ops, 
     mf_buf_free(&bytes);
     pthread_mutex_lock(&call->lock);
     /* A client that sends but does not read is not read from either. */
-    bool full = waiting(call) > call->rpc->config.send_high_water;
+    bool full = waiting(call) > mf_call_high_water(call);
     call->input_waits = !call->over && (full || call->input_held);
     if (!call->input_waits)
         post_locked(call, MF_IO_MORE);
@@ -378,9 +378,8 @@ bool mf_call_is_over(const struct mf_call *call)
 
 bool mf_call_writable(const struct mf_call *call)
 {
-    size_t high = call->rpc->config.send_high_water;
     pthread_mutex_lock(lock_of(call));
-    bool full = !call->over && waiting(call) > high;
+    bool full = !call->over && waiting(call) > mf_call_high_water(call);
     if (full)
         ((struct mf_call *)(uintptr_t)call)->blocked = true;
     pthread_mutex_unlock(lock_of(call));
@@ -406,13 +405,22 @@ void mf_call_hold(struct mf_call *call)
 void mf_call_release(struct mf_call *call)
 {
     pthread_mutex_lock(&call->lock);
-    bool full = waiting(call) > call->rpc->config.send_high_water;
+    bool full = waiting(call) > mf_call_high_water(call);
     bool read = call->input_held && call->input_waits && !full && !call->over;
     call->input_held = false;
     if (read) {
         call->input_waits = false;
         post_locked(call, MF_IO_MORE);
     }
+    pthread_mutex_unlock(&call->lock);
+}
+
+void mf_call_set_high_water(struct mf_call *call, size_t bytes)
+{
+    pthread_mutex_lock(&call->lock);
+    call->high_water = bytes;
+    if (!call->over)
+        post_locked(call, MF_IO_MARK);
     pthread_mutex_unlock(&call->lock);
 }
 

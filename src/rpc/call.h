@@ -66,6 +66,9 @@ void mf_call_fail(struct mf_call *call, enum mf_code code, const char *format, .
 void mf_call_fail_error(struct mf_call *call, const struct mf_error *err); /* err->code must not be MF_OK */
 /* False while more than the high-water mark waits to be sent; a stream then stops and waits for on_ready. */
 bool mf_call_writable(const struct mf_call *call);
+/* Streaming calls, in the handler: a high-water mark of its own, for a stream that can wait with what is new
+ * and then says it in fewer words. */
+void mf_call_set_high_water(struct mf_call *call, size_t bytes);
 /* Any thread: asks for one on_ready soon; many wakes may give one call. The way a subscription tells a stream
  * that there is something new. */
 void mf_call_wake(struct mf_call *call);

@@ -243,7 +243,7 @@ static void look_at_room(struct mf_call *call)
     pthread_mutex_lock(&call->lock);
     call->in_flight = queued;
     size_t parcel = call->parcel ? mf_parcel_bytes(call->parcel).len : 0;
-    bool room = call->out.len + parcel + queued <= call->rpc->config.send_high_water / 2;
+    bool room = call->out.len + parcel + queued <= mf_call_high_water(call) / 2;
     bool ready = call->blocked && room;
     bool read = call->input_waits && room && !call->input_held;
     if (ready)
@@ -527,6 +527,8 @@ void mf_call_io_run(struct mf_work *work)
     pthread_mutex_unlock(&call->lock);
     if (call->exchange && (events & MF_IO_FLUSH))
         flush(call);
+    if (call->exchange && (events & MF_IO_MARK))
+        mf_exchange_set_low_water(call->exchange, mf_call_high_water(call) / 2);
     if (call->exchange && (events & MF_IO_HEARTBEAT))
         start_heartbeat(call);
     if (call->exchange && (events & MF_IO_MORE))

@@ -59,6 +59,7 @@ enum {                      /* what the I/O thread has to do */
        MF_IO_FLUSH = 1,     /* send what is there */
        MF_IO_MORE = 2,      /* the handler has taken the message: read the next */
        MF_IO_HEARTBEAT = 4, /* start the timer of mf_call_heartbeat */
+       MF_IO_MARK = 8,      /* the high-water mark has changed */
 };
 
 struct mf_call {
@@ -117,10 +118,11 @@ struct mf_call {
     uint32_t events;
     uint32_t io_events;
     uint32_t heartbeat_ms;
-    bool queued;    /* the strand is in the workers' queue or running */
-    bool io_queued; /* io_work is posted */
-    bool over;      /* the outcome is fixed; whatever is sent later is dropped */
-    bool closed;    /* the exchange is gone */
+    size_t high_water; /* of its own, or 0 */
+    bool queued;       /* the strand is in the workers' queue or running */
+    bool io_queued;    /* io_work is posted */
+    bool over;         /* the outcome is fixed; whatever is sent later is dropped */
+    bool closed;       /* the exchange is gone */
     bool head_wanted;
     bool input_held;  /* by mf_call_hold */
     bool input_waits; /* the next message of the client's stream waits for room for our answers */
@@ -212,6 +214,12 @@ extern const struct mf_exchange_ops mf_call_exchange_ops;
 /* The request is whole, or its head when the client streams: the handler's turn. */
 void mf_call_begin(struct mf_call *call);
 void mf_call_io_run(struct mf_work *work);
+
+/* With call->lock held. */
+static inline size_t mf_call_high_water(const struct mf_call *call)
+{
+    return call->high_water > 0 ? call->high_water : call->rpc->config.send_high_water;
+}
 
 static inline bool mf_call_streams_in(const struct mf_call *call)
 {

@@ -273,6 +273,12 @@ void mf_exchange_allow_idle(struct mf_exchange *exchange)
     (void)exchange;
 }
 
+void mf_exchange_set_low_water(struct mf_exchange *exchange, size_t bytes)
+{
+    (void)exchange;
+    (void)bytes;
+}
+
 enum mf_code mf_exchange_respond(struct mf_exchange *exchange, int status, const struct mf_header *headers,
                                  size_t count, bool end)
 {
