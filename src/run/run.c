@@ -2,6 +2,7 @@
 
 #include "gen/flyteidl2/workflow/run_service.pb.h"
 #include "run/service.h"
+#include "run/subject.h"
 #include "run/tree.h"
 
 #include <stdlib.h>
@@ -66,7 +67,8 @@ static enum mf_code take_config(struct mf_runs *runs, const struct mf_runs_confi
         return mf_fail_memory(err);
     for (size_t i = 0; i < config->domain_count; i++)
         runs->domains[i] = config->domains[i];
-    return mf_trees_new(config->store, &runs->trees, err);
+    enum mf_code code = mf_trees_new(config->store, &runs->trees, err);
+    return code == MF_OK ? mf_subjects_new(config->store, &runs->subjects, err) : code;
 }
 
 enum mf_code mf_runs_serve(const struct mf_runs_config *config, struct mf_rpc *rpc, struct mf_runs **out,
@@ -91,6 +93,7 @@ void mf_runs_free(struct mf_runs *runs)
     if (!runs)
         return;
     mf_trees_free(runs->trees);
+    mf_subjects_free(runs->subjects);
     free(runs->domains);
     free(runs);
 }

@@ -13,7 +13,8 @@ struct mf_runs {
     struct mf_objects *objects;
     struct mf_str *domains;
     size_t domain_count;
-    struct mf_trees *trees; /* run/tree.h */
+    struct mf_trees *trees;       /* run/tree.h */
+    struct mf_subjects *subjects; /* run/subject.h */
 };
 
 #define MF_ROOT_ACTION ((struct mf_str){.ptr = "a0", .len = 2})
