@@ -2,8 +2,8 @@
 
 #include "base/encode.h"
 
-/* "k", then base64 of: the list (8 bytes), and for each key its kind, and a number (8 bytes) or a length (4)
- * and text. */
+/* "k", then base64 of: the list and the rows to skip (8 bytes each), and for each key its kind, and a number
+ * (8 bytes) or a length (4) and text. */
 #define MARK 'k'
 enum { NUMBER = 0, TEXT = 1 };
 
@@ -24,7 +24,7 @@ static uint64_t get(const char *bytes, int count)
 
 static size_t size_of(const struct mf_place *place)
 {
-    size_t size = 8;
+    size_t size = 16;
     for (size_t i = 0; i < place->key_count; i++)
         size += 9 + place->keys[i].text.len;
     return size;
@@ -35,7 +35,7 @@ struct mf_str mf_token_write(struct mf_arena *arena, const struct mf_place *plac
     char *bytes = mf_arena_bytes(arena, size_of(place));
     if (!bytes)
         return (struct mf_str){0};
-    char *at = put_u64(bytes, place->list);
+    char *at = put_u64(put_u64(bytes, place->list), place->skip);
     for (size_t i = 0; i < place->key_count; i++) {
         const struct mf_place_key *key = &place->keys[i];
         *at++ = key->is_int ? NUMBER : TEXT;
@@ -69,10 +69,11 @@ static bool read_key(struct mf_str *bytes, struct mf_place_key *key)
 
 static bool read_place(struct mf_str bytes, struct mf_place *place)
 {
-    if (bytes.len < 8)
+    if (bytes.len < 16)
         return false;
     place->list = get(bytes.ptr, 8);
-    bytes = mf_str_skip(bytes, 8);
+    place->skip = get(bytes.ptr + 8, 8);
+    bytes = mf_str_skip(bytes, 16);
     while (bytes.len > 0) {
         if (place->key_count == MF_PLACE_KEYS_MAX || !read_key(&bytes, &place->keys[place->key_count]))
             return false;

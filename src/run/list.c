@@ -13,6 +13,7 @@ struct gathering {
     struct mf_run_list_row *rows;
     size_t count;
     bool more;
+    struct mf_place rest; /* where a page that is short goes on */
 };
 
 static bool gather(void *ctx, const struct mf_run_list_row *row)
@@ -26,8 +27,11 @@ static bool gather(void *ctx, const struct mf_run_list_row *row)
     return true;
 }
 
-static enum mf_code begin(struct mf_arena *arena, size_t limit, struct gathering *out, struct mf_error *err)
+static enum mf_code begin(struct mf_arena *arena, struct mf_page *page, size_t limit, struct gathering *out,
+                          struct mf_error *err)
 {
+    page->sortable = MF_RUN_LIST_SORTABLE;
+    page->budget = MF_RUN_LIST_BUDGET;
     *out = (struct gathering){.arena = arena, .limit = limit};
     out->rows = mf_arena_array(arena, limit, sizeof *out->rows);
     return out->rows ? MF_OK : mf_fail_memory(err);
@@ -35,9 +39,12 @@ static enum mf_code begin(struct mf_arena *arena, size_t limit, struct gathering
 
 static enum mf_code next_token(const struct gathering *gathering, struct mf_str *token, struct mf_error *err)
 {
-    if (!gathering->more)
+    const struct mf_place *place = &gathering->rest;
+    if (gathering->more)
+        place = &gathering->rows[gathering->count - 1].place;
+    if (place->key_count == 0)
         return MF_OK;
-    *token = mf_page_next(gathering->arena, &gathering->rows[gathering->count - 1].place);
+    *token = mf_page_next(gathering->arena, place);
     return token->ptr ? MF_OK : mf_fail_memory(err);
 }
 
@@ -95,11 +102,11 @@ static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
         code =
             mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, limit, &found, err);
+        code = begin(arena, &page, limit, &found, err);
     if (code == MF_OK)
         code = mf_store_reader(runs->store, &db, err);
     if (code == MF_OK)
-        code = mf_run_list(db, arena, &scope, &page, gather, &found, err);
+        code = mf_run_list(db, arena, &scope, &page, gather, &found, &found.rest, err);
     mf_store_reader_done(runs->store, db);
     for (size_t i = 0; code == MF_OK && i < found.count; i++) {
         struct mf_run_facts facts;
@@ -150,13 +157,13 @@ static enum mf_code read_actions(struct mf_db *db, struct mf_arena *arena,
     enum mf_code code =
         mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, limit, &found, err);
+        code = begin(arena, &page, limit, &found, err);
     if (code == MF_OK)
         code = mf_run_find(db, arena, id->project, id->domain, id->name, &run, err);
     if (code == MF_OK)
         code = mf_run_facts(arena, &run, &facts, err);
     if (code == MF_OK)
-        code = mf_run_list_actions(db, arena, run.id, &page, gather, &found, err);
+        code = mf_run_list_actions(db, arena, run.id, &page, gather, &found, &found.rest, err);
     for (size_t i = 0; code == MF_OK && i < found.count; i++)
         code = add_action(db, arena, &facts, &found.rows[i].action, out, err);
     return code == MF_OK ? next_token(&found, &out->token, err) : code;

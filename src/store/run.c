@@ -12,7 +12,8 @@ MF_SQL(sql_insert,
 MF_SQL(sql_find, "SELECT " COLUMNS " FROM run WHERE project = $1 AND domain = $2 AND name = $3");
 MF_SQL(sql_get, "SELECT " COLUMNS " FROM run WHERE id = $1");
 MF_SQL(sql_id, "SELECT id FROM run WHERE project = $1 AND domain = $2 AND name = $3");
-MF_SQL(sql_label_insert, "INSERT INTO run_label (run_id, name, value) VALUES ($1, $2, $3) "
+MF_SQL(sql_label_insert, "INSERT INTO run_label (run_id, name, value, created_at) "
+                         "VALUES ($1, $2, $3, COALESCE((SELECT created_at FROM run WHERE id = $1), 0)) "
                          "ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value");
 MF_SQL(sql_labels, "SELECT name, value FROM run_label WHERE run_id = $1 ORDER BY name");
 

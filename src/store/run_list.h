@@ -5,8 +5,14 @@
  * not depend on how far into the list it lies. Readers anywhere with a connection of their own; strings live
  * in the arena given.
  *
- * Fields to filter and sort by are those of the table in run_list.c; runs also by "labels.<key>" (equal, one
- * of, exists).
+ * No page is late, however many runs there are. A list that an equality or the scope narrows to page.sortable
+ * rows is read whole and may be sorted by every field. A longer one is walked along an index: along its
+ * order, which must then be one that an index has (created_at, updated_at, phase, run_name, task_name,
+ * ended_at, duration_ms of runs in a project and domain; created_at, updated_at, phase and name of the
+ * actions of a run), and no further than page.budget rows. What passes the filters among them makes the page,
+ * which may so be short or empty and yet be followed by another.
+ *
+ * Fields to filter and sort by are those of the table in run_fields.c; runs also by "labels.<key>".
  */
 #ifndef MF_STORE_RUN_LIST_H
 #define MF_STORE_RUN_LIST_H
@@ -32,15 +38,20 @@ struct mf_run_list_row {
 };
 typedef bool (*mf_run_list_visit)(void *ctx, const struct mf_run_list_row *row);
 
-/* MF_INVALID_ARGUMENT for what
- * mf_select_filters refuses, an unknown sort field, and a place of another order. Without sorts: phase
- * ascending, then newest first. */
+/* What keeps a page of a service's list under five milliseconds. */
+#define MF_RUN_LIST_SORTABLE 2000
+#define MF_RUN_LIST_BUDGET 2500
+
+/* MF_INVALID_ARGUMENT for what mf_select_filters refuses, an unknown sort field or one the list is too long
+ * for, and a place of another order. Without sorts: phase ascending, then newest first. *rest (may be NULL
+ * when there is no budget) is set when the walk ended before the page was full: the place to go on from;
+ * else its key_count is 0. */
 enum mf_code mf_run_list(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,
                          const struct mf_page *page, mf_run_list_visit visit, void *ctx,
-                         struct mf_error *err) MF_CHECK_RESULT;
+                         struct mf_place *rest, struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_list_actions(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
                                  const struct mf_page *page, mf_run_list_visit visit, void *ctx,
-                                 struct mf_error *err) MF_CHECK_RESULT;
+                                 struct mf_place *rest, struct mf_error *err) MF_CHECK_RESULT;
 /* Root actions of a project and domain that changed after the number, in order of their change; limit 0: no
  * bound. */
 enum mf_code mf_run_list_changed(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,

@@ -75,6 +75,7 @@ struct mf_place_key {
 };
 struct mf_place {
     uint64_t list; /* identifies the list the place is in: its kind, scope, filters and order */
+    uint64_t skip; /* rows behind it to pass over first, which an offset has left */
     struct mf_place_key keys[MF_PLACE_KEYS_MAX];
     size_t key_count;
 };
@@ -89,6 +90,9 @@ struct mf_page {
     size_t offset;                /* rows to pass over, for tokens of other servers */
     const struct mf_place *after; /* the page begins after this place; NULL: at the beginning */
     uint64_t list;                /* see mf_place */
+    /* Of lists that may be long (store/run_list.h); 0: none. */
+    size_t sortable; /* rows that may be read whole, to sort them */
+    size_t budget;   /* rows that may be looked at */
 };
 
 #define MF_SELECT_VALUES_MAX 200 /* values in one filter */

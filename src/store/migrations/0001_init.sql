@@ -69,6 +69,7 @@ CREATE TABLE run_label (
     run_id BIGINT NOT NULL,
     name TEXT NOT NULL,
     value TEXT NOT NULL,
+    created_at BIGINT NOT NULL, -- as the run was
     PRIMARY KEY (run_id, name)
 );
 

@@ -123,8 +123,10 @@ static const struct mf_run_scope here = {.project = {.ptr = "p", .len = 1}, .dom
 static struct found *list(struct entity *e, const struct mf_run_scope *scope, const struct mf_page *page)
 {
     struct found *found = mf_arena_alloc(e->arena, sizeof *found);
+    struct mf_page whole = *page;
     found->count = 0;
-    assert_int_equal(mf_run_list(e->db, e->arena, scope, page, take, found, &e->err), MF_OK);
+    whole.sortable = 1000;
+    assert_int_equal(mf_run_list(e->db, e->arena, scope, &whole, take, found, NULL, &e->err), MF_OK);
     return found;
 }
 
@@ -135,28 +137,68 @@ static void assert_same_rows(const struct found *left, const struct found *right
         assert_int_equal(left->rows[i].run.id, right->rows[i].run.id);
 }
 
-/* Pages of any size, by place and by offset, give the rows of the whole list, each once and in its order. */
+/* Reads on until the list ends, page by page. Rows that are only looked at make short pages. */
+static void by_place(struct entity *e, const struct mf_run_scope *scope, struct mf_page page,
+                     struct found *found)
+{
+    struct mf_place rest;
+    for (size_t pages = 0; pages < PAGES_MAX; pages++) {
+        size_t before = found->count;
+        assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, found, &rest, &e->err), MF_OK);
+        assert_true(found->count - before <= page.limit);
+        if (found->count - before < page.limit && rest.key_count == 0)
+            return;
+        struct mf_place *after = mf_arena_alloc(e->arena, sizeof *after);
+        *after = rest.key_count > 0 ? rest : found->rows[found->count - 1].place;
+        page.after = after;
+    }
+    fail_msg("the list does not end");
+}
+
+static void by_offset(struct entity *e, const struct mf_run_scope *scope, struct mf_page page, size_t rows,
+                      struct found *found)
+{
+    for (; page.offset <= rows; page.offset += page.limit)
+        assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, found, NULL, &e->err), MF_OK);
+}
+
+static bool is_walked(struct entity *e, const struct mf_run_scope *scope, struct mf_page page)
+{
+    struct found *found = mf_arena_alloc(e->arena, sizeof *found);
+    found->count = 0;
+    page.sortable = 0;
+    enum mf_code code = mf_run_list(e->db, e->arena, scope, &page, take, found, NULL, &e->err);
+    assert_true(code == MF_OK || (code == MF_INVALID_ARGUMENT && strstr(e->err.message, "sort field")));
+    return code == MF_OK;
+}
+
+/* Pages of any size, by place and by offset, read whole, walked, and walked a few rows at a time, give the
+ * rows of the whole list, each once and in its order. */
 static void assert_pages(struct entity *e, const struct mf_run_scope *scope, const struct mf_page *whole)
 {
-    static const size_t sizes[] = {1, 7, 50};
+    static const size_t sizes[] = {3, 50};
+    static const struct {
+        size_t sortable, budget;
+    } ways[] = {{1000, 0}, {0, 0}, {0, 3}};
     const struct found *all = list(e, scope, whole);
-    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
-        struct found *by_place = mf_arena_alloc(e->arena, sizeof *by_place);
-        struct found *by_offset = mf_arena_alloc(e->arena, sizeof *by_offset);
-        struct mf_page page = *whole;
-        by_place->count = by_offset->count = 0;
-        page.limit = sizes[s];
-        for (size_t before = 0, pages = 0; pages == 0 || by_place->count > before; pages++) {
-            before = by_place->count;
-            page.after = before > 0 ? &by_place->rows[before - 1].place : NULL;
-            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, by_place, &e->err), MF_OK);
-            assert_true(by_place->count - before <= page.limit);
+    bool walked = is_walked(e, scope, *whole);
+    for (size_t way = 0; way < (walked ? 3 : 1); way++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+            struct found *placed = calloc(1, sizeof *placed);
+            struct found *passed = calloc(1, sizeof *passed);
+            struct mf_page page = *whole;
+            page.limit = sizes[s];
+            page.sortable = ways[way].sortable;
+            page.budget = ways[way].budget;
+            by_place(e, scope, page, placed);
+            assert_same_rows(placed, all);
+            if (page.budget == 0) {
+                by_offset(e, scope, page, all->count, passed);
+                assert_same_rows(passed, all);
+            }
+            free(placed);
+            free(passed);
         }
-        page.after = NULL;
-        for (page.offset = 0; page.offset <= all->count; page.offset += page.limit)
-            assert_int_equal(mf_run_list(e->db, e->arena, scope, &page, take, by_offset, &e->err), MF_OK);
-        assert_same_rows(by_place, all);
-        assert_same_rows(by_offset, all);
     }
 }
 
@@ -245,6 +287,26 @@ static void sorts_by_every_field(void **state)
     }
 }
 
+/* Whatever the length of the list. */
+static void walks_along_indexes(void **state)
+{
+    struct entity *e = *state;
+    static const char *const names[] = {"created_at", "updated_at",   "phase",    "run_name",
+                                        "task_name",  "task_version", "ended_at", "duration_ms"};
+    const struct mf_page none = {0};
+    assert_true(is_walked(e, &here, none));
+    for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) {
+        const struct mf_sort sort = {mf_str_from_c(names[i / 2]), i % 2 == 0};
+        const struct mf_page page = {.sorts = &sort, .sort_count = 1};
+        assert_true(is_walked(e, &here, page));
+        assert_pages(e, &here, &page);
+    }
+    const struct mf_sort other = {MF_STR("attempts"), false};
+    const struct mf_page page = {.sorts = &other, .sort_count = 1};
+    assert_false(is_walked(e, &here, page));
+    assert_non_null(strstr(e->err.message, "attempts"));
+}
+
 static void sorts_rightly(void **state)
 {
     struct entity *e = *state;
@@ -270,11 +332,17 @@ static void refuses_foreign_places_and_fields(void **state)
     struct mf_sort sort = {MF_STR("created_at"), true};
     struct mf_page page = {.sorts = &sort, .sort_count = 1, .limit = 2};
     struct found *found = list(e, &here, &page);
-    sort.ascending = false;
-    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, &found->rows[1].place, take, found, &e->err),
+    page.after = &found->rows[1].place;
+    sort.field = MF_STR("task_name");
+    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, NULL, &e->err),
+                     MF_INVALID_ARGUMENT);
+    sort.field = MF_STR("created_at");
+    page.list = 7;
+    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, NULL, &e->err),
                      MF_INVALID_ARGUMENT);
     sort.field = MF_STR("run_id; DROP TABLE run");
-    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, &e->err), MF_INVALID_ARGUMENT);
+    assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, NULL, &e->err),
+                     MF_INVALID_ARGUMENT);
 }
 
 /* ---- scopes ---- */
@@ -524,19 +592,22 @@ static void refuses_wrong_filters(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const struct mf_filter filter = filter_of(e, &wrong[i]);
         const struct mf_page page = {.filters = &filter, .filter_count = 1};
-        assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, &e->err),
+        assert_int_equal(mf_run_list(e->db, e->arena, &here, &page, take, found, NULL, &e->err),
                          MF_INVALID_ARGUMENT);
     }
 }
 
 /* ---- the actions of a run, and changes ---- */
 
-static size_t list_actions(struct entity *e, int64_t run_id, struct mf_page *page,
+static size_t list_actions(struct entity *e, int64_t run_id, const struct mf_page *given,
                            const struct mf_place *after, struct found *found)
 {
     size_t before = found->count;
-    page->after = after;
-    assert_int_equal(mf_run_list_actions(e->db, e->arena, run_id, page, take, found, &e->err), MF_OK);
+    struct mf_page whole = *given;
+    const struct mf_page *page = &whole;
+    whole.after = after;
+    whole.sortable = 1000;
+    assert_int_equal(mf_run_list_actions(e->db, e->arena, run_id, page, take, found, NULL, &e->err), MF_OK);
     return found->count - before;
 }
 
@@ -590,6 +661,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_by_phase_and_newest_first, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(sorts_by_every_field, set_up, entity_teardown),
+        cmocka_unit_test_setup_teardown(walks_along_indexes, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(sorts_rightly, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(refuses_foreign_places_and_fields, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(knows_scopes, set_up, entity_teardown),
