@@ -1,16 +1,20 @@
 #!/bin/sh
-# Makes build/venv, the Python environment with the pinned SDK, when it is missing or its pins have changed.
+# Makes a Python environment with a pinned SDK, when it is missing or its pins have changed.
 #
-#   scripts/venv.sh sdk|kit     only the SDK, or also what the acceptance kit needs
+#   scripts/venv.sh PINS [FOLDER]     test/sdk/PINS.txt into build/FOLDER (default: venv)
+#
+# PINS: sdk (the newest SDK), kit (and what the acceptance kit needs besides), rust (and the controller in Rust), sdk-2.6 and
+# sdk-2.3 (older SDKs with the kit's needs).
 set -eu
 cd "$(dirname "$0")/.."
 pins=test/sdk/$1.txt
-stamp=build/venv/pins-$1
+venv=build/${2:-venv}
+stamp=$venv/pins-$1
 cmp -s "$pins" "$stamp" && exit 0
 # The kit's pins hold those of the SDK.
-[ "$1" = sdk ] && cmp -s test/sdk/kit.txt build/venv/pins-kit && exit 0
-echo "Installing the flyte SDK into build/venv"
+[ "$1" = sdk ] && cmp -s test/sdk/kit.txt "$venv/pins-kit" && exit 0
+echo "Installing the flyte SDK into $venv"
 mkdir -p build
-[ -x build/venv/bin/python ] || python3 -m venv build/venv
-build/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$pins"
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$pins"
 cp "$pins" "$stamp"

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the acceptance kit (the real flyte CLI and SDK) against a server of its own.
 
-    test/sdk/run.py MAYFLY [arguments for run_acceptance.py, such as --only hello,abort -v]
+    test/sdk/run.py MAYFLY [--sdk RELEASE] [arguments for run_acceptance.py, such as --only hello,abort -v]
 
-The server gets a free loopback port, an empty data directory and build/venv/bin first on its PATH. Scenarios of services
-that are not served yet are left out (LATER).
+RELEASE is a row of RELEASES; the newest SDK without one. The server gets a free loopback port, an empty data directory
+and the environment's bin folder first on its PATH. Scenarios of services that are not served yet are left out (LATER),
+and for older SDKs those that ask for what these do not have.
 """
 import os
 import signal
@@ -12,17 +13,51 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-VENV = ROOT / "build" / "venv"
 LATER = ["trigger_cron", "trigger_rate", "trigger_manual", "trigger_created", "secrets"]
 READY_SECONDS = 30
 
 
-def start(mayfly: str, data: Path, log) -> tuple[subprocess.Popen, str]:
-    env = os.environ | {"PATH": f"{VENV}/bin:{os.environ['PATH']}"}
+@dataclass
+class Release:
+    pins: str  # test/sdk/<pins>.txt, installed into
+    folder: str  # build/<folder>
+    without: dict[str, str] = field(default_factory=dict)  # scenario: why it cannot run there
+    env: dict[str, str] = field(default_factory=dict)  # of every Python process there, tasks included
+
+    @property
+    def bin(self) -> Path:
+        return ROOT / "build" / self.folder / "bin"
+
+
+RELEASES = {
+    "newest": Release("kit", "venv"),
+    "rust": Release("rust", "venv-rust", {
+        "trace": "this controller reports a failed trace as succeeded",
+        "condition": "this controller has no conditions",
+        "cancel": "this controller fails when it hears of the end of an action that it is just cancelling",
+    }, {"_F_USE_RUST_CONTROLLER": "1"}),
+    "2.6": Release("sdk-2.6", "venv-2.6", {
+        "timeout_kinds": "the SDK has one class of error for all time-outs",
+    }),
+    "2.3": Release("sdk-2.3", "venv-2.3", {
+        "timeout_kinds": "the SDK has one class of error for all time-outs",
+        "trace": "the SDK reports a failed trace as succeeded",
+        "condition": "the SDK's conditions have another form",
+        "get_lists": "runs have no labels",
+        "report": "the SDK cannot fetch a report",
+        "rerun": "the CLI has no rerun",
+        "recover": "the CLI has no rerun",
+    }),
+}
+
+
+def start(mayfly: str, release: Release, data: Path, log) -> tuple[subprocess.Popen, str]:
+    env = os.environ | {"PATH": f"{release.bin}:{os.environ['PATH']}"}
     server = subprocess.Popen([mayfly, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(data)],
                               stdout=subprocess.PIPE, stderr=log, text=True, env=env)
     timer = threading.Timer(READY_SECONDS, server.kill)
@@ -33,6 +68,13 @@ def start(mayfly: str, data: Path, log) -> tuple[subprocess.Popen, str]:
         server.kill()
         raise SystemExit(f"the server did not become ready: {line!r}")
     return server, line.split()[1]
+
+
+def set_env(release: Release) -> None:
+    """Tasks do not inherit the server's environment; what Python runs at its start sets theirs."""
+    lines = [f"import os; os.environ[{name!r}] = {value!r}\n" for name, value in release.env.items()]
+    for packages in (release.bin.parent / "lib").glob("python*/site-packages"):
+        (packages / "kit_env.pth").write_text("".join(lines))
 
 
 def client_env(data: Path) -> list[str]:
@@ -48,16 +90,21 @@ def client_env(data: Path) -> list[str]:
 
 
 def main() -> int:
-    mayfly = str(Path(sys.argv[1]).resolve())
-    subprocess.run([ROOT / "scripts" / "venv.sh", "kit"], check=True)
+    mayfly, arguments = str(Path(sys.argv[1]).resolve()), sys.argv[2:]
+    release = RELEASES["newest"]
+    if arguments[:1] == ["--sdk"]:
+        release, arguments = RELEASES[arguments[1]], arguments[2:]
+    skip = ",".join([*LATER, *release.without])
+    subprocess.run([ROOT / "scripts" / "venv.sh", release.pins, release.folder], check=True)
+    set_env(release)
     with tempfile.TemporaryDirectory(prefix="mayfly-sdk-") as folder:
         data = Path(folder) / "data"
         log_file = Path(folder) / "server.log"
         with open(log_file, "w", encoding="utf-8") as log:
-            server, url = start(mayfly, data, log)
+            server, url = start(mayfly, release, data, log)
             try:
-                kit = subprocess.run([VENV / "bin" / "python", HERE / "run_acceptance.py", "--endpoint", url, "--jobs", "2",
-                                      "--skip", ",".join(LATER), *client_env(data), *sys.argv[2:]], check=False)
+                kit = subprocess.run([release.bin / "python", HERE / "run_acceptance.py", "--endpoint", url, "--jobs", "2",
+                                      "--skip", skip, *client_env(data), *arguments], check=False)
                 code = kit.returncode
             finally:
                 server.send_signal(signal.SIGTERM)
