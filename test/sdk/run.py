@@ -39,7 +39,7 @@ RELEASES = {
     "rust": Release("rust", "venv-rust", {
         "trace": "this controller reports a failed trace as succeeded",
         "condition": "this controller has no conditions",
-        "cancel": "this controller fails when it hears of the end of an action that it is just cancelling",
+        "cancel": "in this controller a cancelled call fails before it asks the server",
     }, {"_F_USE_RUST_CONTROLLER": "1"}),
     "2.6": Release("sdk-2.6", "venv-2.6", {
         "timeout_kinds": "the SDK has one class of error for all time-outs",
