@@ -74,7 +74,7 @@ static enum mf_code snapshot(struct watch *watch, struct mf_follow *follow, stru
     /* Taken before reading: what is committed in between is shown twice rather than not at all. */
     watch->seq = mf_store_seq(watch->runs->store);
     enum mf_code code =
-        watch->nothing ? MF_OK : mf_run_list(db, scratch, &watch->scope, &page, add_run, &message, err);
+        watch->nothing ? MF_OK : mf_run_list(db, scratch, &watch->scope, &page, add_run, &message, NULL, err);
     if (code == MF_OK)
         code = message.code;
     if (code != MF_OK)

@@ -52,8 +52,8 @@ enum mf_code mf_run_list(struct mf_db *db, struct mf_arena *arena, const struct 
 enum mf_code mf_run_list_actions(struct mf_db *db, struct mf_arena *arena, int64_t run_id,
                                  const struct mf_page *page, mf_run_list_visit visit, void *ctx,
                                  struct mf_place *rest, struct mf_error *err) MF_CHECK_RESULT;
-/* Root actions of a project and domain that changed after the number, in order of their change; limit 0: no
- * bound. */
+/* Root actions that changed after the number, in order of their change; limit 0: no bound. The scope is a
+ * project and domain, or everything: for those there is an index of changes. */
 enum mf_code mf_run_list_changed(struct mf_db *db, struct mf_arena *arena, const struct mf_run_scope *scope,
                                  int64_t after_seq, size_t limit, mf_run_list_visit visit, void *ctx,
                                  struct mf_error *err) MF_CHECK_RESULT;
