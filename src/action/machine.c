@@ -262,6 +262,22 @@ enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *conditi
                    MF_FMT(condition->name));
 }
 
+const char *mf_condition_word(int32_t value_case)
+{
+    switch (value_case) {
+    case pb_core_Primitive_tag_boolean:
+        return "bool";
+    case pb_core_Primitive_tag_integer:
+        return "int";
+    case pb_core_Primitive_tag_float_value:
+        return "float";
+    case pb_core_Primitive_tag_string_value:
+        return "str";
+    default:
+        return "";
+    }
+}
+
 static const struct pb_core_Primitive *primitive_of(const struct pb_core_Literal *literal)
 {
     if (!literal || literal->value_case != pb_core_Literal_tag_scalar || !literal->value.scalar ||
@@ -311,9 +327,9 @@ static enum mf_code check_answer(struct mf_db *db, struct mf_arena *arena, const
     if (code == MF_OK)
         code = mf_condition_type(condition, &value_case, err);
     if (code == MF_OK && answer->value_case != value_case)
-        code = mf_fail(err, MF_INVALID_ARGUMENT,
-                       "the value has another type than condition %.*s declares; send a value of its type",
-                       MF_FMT(row->short_name));
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "the value is of type %s; condition %.*s takes a %s",
+                       mf_condition_word(answer->value_case), MF_FMT(row->short_name),
+                       mf_condition_word(value_case));
     return code;
 }
 

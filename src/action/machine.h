@@ -133,6 +133,8 @@ enum mf_code mf_action_note(struct mf_tx *tx, int64_t run_id, struct mf_str name
  * MF_INVALID_ARGUMENT when its type cannot be answered. */
 enum mf_code mf_condition_type(const struct pb_workflow_ConditionAction *condition, int32_t *value_case,
                                struct mf_error *err) MF_CHECK_RESULT;
+/* "bool", "int", "float", "str" as the SDK calls them; "" for any other value_case. */
+const char *mf_condition_word(int32_t value_case);
 
 /* Why an action is FAILED or TIMED_OUT: *out is never NULL then, also when its executor has told the phase
  * only; NULL in any other phase. MF_DATA_LOSS when what is stored cannot be read. */

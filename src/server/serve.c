@@ -7,6 +7,7 @@
 #include "data/data.h"
 #include "event/event.h"
 #include "exec/exec.h"
+#include "hook/hook.h"
 #include "project/project.h"
 #include "run/run.h"
 #include "server/address.h"
@@ -42,6 +43,7 @@ struct server {
     struct mf_store *store;
     struct mf_rpc *rpc;
     struct mf_fetcher *fetcher; /* outgoing requests */
+    struct mf_hooks *hooks;
     struct mf_auth *auth;
     struct mf_server *net;
     struct mf_objects *objects;
@@ -277,6 +279,27 @@ static void stop_data(struct server *s)
     mf_data_free(s->data);
 }
 
+static void stop_hooks(struct server *s)
+{
+    mf_hooks_stop(s->hooks);
+    mf_hooks_free(s->hooks);
+}
+
+static enum mf_code start_hooks(struct server *s, struct mf_error *err)
+{
+    struct mf_hooks_config config = {
+        .sys = s->sys, .store = s->store, .fetcher = s->fetcher, .url = s->url};
+    enum mf_code code = mf_hook_key_load(s->sys, path_in(s, "webhook-key"), config.key, err);
+    if (code == MF_OK)
+        code = mf_hooks_start(&config, &s->hooks, err);
+    if (code != MF_OK)
+        return code;
+    code = mf_hooks_serve(s->hooks, s->rpc, err);
+    if (code != MF_OK)
+        stop_hooks(s);
+    return code;
+}
+
 /* The services that keep nothing of their own. */
 static enum mf_code start_services(struct server *s, struct mf_error *err)
 {
@@ -439,6 +462,7 @@ static const struct step {
     {"runs", start_runs, stop_runs},
     {"data proxy", start_data, stop_data},
     {"settings", start_settings, stop_settings},
+    {"webhooks", start_hooks, stop_hooks},
     {"services", start_services, NULL},
     {"health", start_health, stop_health},
     {"client files", start_client_files, NULL},
