@@ -5,11 +5,16 @@
 #include "store/action.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define NODES_MAX 2000000 /* actions of a run that can be watched */
 #define BATCH 1000
 #define NO_NODE UINT32_MAX
+
+/* Messages that are kept for those who are as far as the one they were made for. */
+#define SHARES 4
+#define SHARED_NAMES 64 /* the longest filter on names with which messages are shared */
 
 struct node {
     struct mf_link link; /* in order of version */
@@ -19,16 +24,30 @@ struct node {
     uint64_t version; /* of the tree when it changed last */
     uint32_t number;
     uint32_t parent; /* NO_NODE: the root, or not known yet */
+    uint32_t first_child, next_sibling;
     int32_t phase;
     int32_t below[MF_TREE_PHASES];
-    bool known; /* false: only a child has named it so far */
+    bool known;  /* false: only a child has named it so far */
+    bool rooted; /* all above it are known; until then it waits and nobody is shown it */
+};
+
+struct share {
+    uint64_t from, to; /* versions */
+    uint32_t dialect, phases;
+    size_t names_len;
+    char names[SHARED_NAMES];
+    struct mf_parcel *parcel; /* NULL: not used */
 };
 
 struct mf_tree {
     struct mf_trees *trees;
     int64_t run_id;
-    size_t refs; /* under the lock of trees */
+    struct mf_subscription subscription;
+    _Atomic bool stale; /* there may be newer rows */
+    size_t refs;        /* under the lock of trees */
     pthread_mutex_t lock;
+    struct share shares[SHARES];
+    uint32_t next_share; /* the one to be replaced next */
     struct mf_arena *arena;
     struct mf_map *names;
     struct node **nodes;
@@ -79,6 +98,8 @@ void mf_trees_free(struct mf_trees *trees)
 
 static void free_tree(struct mf_tree *tree)
 {
+    for (size_t i = 0; i < SHARES; i++)
+        mf_parcel_unref(tree->shares[i].parcel);
     mf_map_free(tree->names, NULL);
     mf_arena_free(tree->arena);
     free(tree->nodes);
@@ -100,11 +121,17 @@ static struct mf_tree *new_tree(struct mf_trees *trees, int64_t run_id)
     tree->arena = mf_arena_new((size_t)1 << 30);
     tree->names = mf_map_new(seed(trees->store));
     mf_list_init(&tree->changed);
+    atomic_init(&tree->stale, true);
     if (!tree->arena || !tree->names) {
         free_tree(tree);
         return NULL;
     }
     return tree;
+}
+
+static void on_change(struct mf_subscription *subscription)
+{
+    atomic_store(&MF_CONTAINER(subscription, struct mf_tree, subscription)->stale, true);
 }
 
 static struct mf_str key_of(const int64_t *run_id)
@@ -122,6 +149,9 @@ struct mf_tree *mf_tree_get(struct mf_trees *trees, int64_t run_id)
             free_tree(tree);
             tree = NULL;
         }
+        if (tree)
+            mf_hub_subscribe(mf_store_hub(trees->store), &tree->subscription,
+                             (struct mf_topic){.kind = MF_TOPIC_RUN, .run_id = run_id}, on_change);
     }
     if (tree)
         tree->refs++;
@@ -136,8 +166,10 @@ void mf_tree_put(struct mf_tree *tree)
     struct mf_trees *trees = tree->trees;
     pthread_mutex_lock(&trees->lock);
     bool last = --tree->refs == 0;
-    if (last)
+    if (last) {
         mf_map_remove(trees->runs, key_of(&tree->run_id));
+        mf_hub_unsubscribe(mf_store_hub(trees->store), &tree->subscription);
+    }
     pthread_mutex_unlock(&trees->lock);
     if (last)
         free_tree(tree);
@@ -170,6 +202,8 @@ static struct node *add_node(struct mf_tree *tree, struct mf_str name)
     node->name = mf_str_copy(tree->arena, name);
     node->number = (uint32_t)tree->count;
     node->parent = NO_NODE;
+    node->first_child = NO_NODE;
+    node->next_sibling = NO_NODE;
     if (!node->name.ptr || !mf_map_put(tree->names, name, node, NULL))
         return NULL;
     tree->nodes[tree->count++] = node;
@@ -230,6 +264,27 @@ static int32_t known_phase(int32_t phase)
     return phase >= 0 && phase < MF_TREE_PHASES ? phase : 0;
 }
 
+/* The node and all below it can be shown now. */
+static void take_root(struct mf_tree *tree, struct node *top)
+{
+    struct node *node = top;
+    for (;;) {
+        if (node->known && !node->rooted) {
+            node->rooted = true;
+            touch(tree, node);
+            if (node->first_child != NO_NODE) {
+                node = tree->nodes[node->first_child];
+                continue;
+            }
+        }
+        while (node != top && node->next_sibling == NO_NODE)
+            node = tree->nodes[node->parent];
+        if (node == top)
+            return;
+        node = tree->nodes[node->next_sibling];
+    }
+}
+
 /* A row that is seen for the first time brings along what its children have counted already. */
 static bool learn(struct mf_tree *tree, struct node *node, const struct mf_action_row *row)
 {
@@ -244,13 +299,19 @@ static bool learn(struct mf_tree *tree, struct node *node, const struct mf_actio
         struct node *parent = find_or_add(tree, row->parent);
         if (!parent)
             return false;
-        if (!is_above(tree, node, parent)) /* a ring can only come from a damaged store */
+        /* A ring can only come from a damaged store. Its actions wait for ever, the others are shown. */
+        if (node->first_child == NO_NODE ? node != parent : !is_above(tree, node, parent)) {
             node->parent = parent->number;
+            node->next_sibling = parent->first_child;
+            parent->first_child = node->number;
+        }
     }
     memcpy(counts, node->below, sizeof counts);
     counts[node->phase]++;
     touch(tree, node);
     add_above(tree, node, counts);
+    if (row->parent.len == 0 || (node->parent != NO_NODE && tree->nodes[node->parent]->rooted))
+        take_root(tree, node);
     return true;
 }
 
@@ -290,20 +351,35 @@ static bool take_row(void *ctx, const struct mf_action_row *row)
     return !taking->failed;
 }
 
-enum mf_code mf_tree_update(struct mf_tree *tree, struct mf_db *db, struct mf_arena *scratch,
-                            struct mf_error *err)
+static enum mf_code take_batch(struct mf_tree *tree, struct taking *taking, struct mf_error *err)
 {
-    struct taking taking = {.tree = tree, .rows = BATCH};
+    struct mf_store *store = tree->trees->store;
+    struct mf_db *db = NULL;
+    struct mf_arena *scratch = mf_arena_new(0);
+    enum mf_code code = scratch ? mf_store_reader(store, &db, err) : mf_fail_memory(err);
+    tree->version++;
+    if (code == MF_OK)
+        code = mf_action_of_run(db, scratch, tree->run_id, tree->seq, BATCH, take_row, taking, err);
+    if (code == MF_OK && taking->failed)
+        code = mf_fail_memory(err);
+    mf_store_reader_done(store, db);
+    mf_arena_free(scratch);
+    return code;
+}
+
+enum mf_code mf_tree_update(struct mf_tree *tree, bool *more, struct mf_error *err)
+{
+    struct taking taking = {.tree = tree};
     enum mf_code code = MF_OK;
     pthread_mutex_lock(&tree->lock);
-    tree->version++;
-    while (code == MF_OK && taking.rows == BATCH && !taking.failed) {
-        taking.rows = 0;
-        code = mf_action_of_run(db, scratch, tree->run_id, tree->seq, BATCH, take_row, &taking, err);
-        mf_arena_reset(scratch);
-    }
+    /* Reset before reading, so that a change meanwhile makes it stale again. */
+    if (atomic_exchange(&tree->stale, false))
+        code = take_batch(tree, &taking, err);
+    if (code != MF_OK || taking.rows == BATCH)
+        atomic_store(&tree->stale, true);
+    *more = taking.rows == BATCH;
     pthread_mutex_unlock(&tree->lock);
-    return code == MF_OK && taking.failed ? mf_fail_memory(err) : code;
+    return code;
 }
 
 /* ---- views; the tree is locked ---- */
@@ -336,7 +412,7 @@ static unsigned char *shown_nodes(const struct mf_tree *tree, const struct mf_tr
     unsigned char *bits = calloc(tree->count / 8 + 1, 1);
     for (size_t i = 0; bits && i < tree->count; i++) {
         const struct node *node = tree->nodes[i];
-        if (!node->known || !matches(filter, node))
+        if (!node->rooted || !matches(filter, node))
             continue;
         for (const struct node *up = node; up && !bit(bits, tree->count, up->number);
              up = parent_of(tree, up))
@@ -411,13 +487,13 @@ static bool look(struct mf_tree *tree, struct mf_tree_view *view)
         const struct node *node = MF_CONTAINER(link, struct node, link);
         if (node->version <= view->version)
             break;
-        ok = !node->known || add_pending(view, &cap, node->number);
+        ok = !node->rooted || add_pending(view, &cap, node->number);
     }
     for (size_t i = 0; ok && filtered && i < tree->count; i++) {
         const struct node *node = tree->nodes[i];
         bool before = view->shown && bit(view->shown, view->shown_nodes, node->number);
         bool now = bit(shown, tree->count, node->number);
-        if (node->known && ((now && (!before || node->version > view->version)) || (!now && before)))
+        if (node->rooted && ((now && (!before || node->version > view->version)) || (!now && before)))
             ok = add_pending(view, &cap, node->number);
     }
     if (!ok || !sort_pending(tree, view)) {
@@ -427,16 +503,22 @@ static bool look(struct mf_tree *tree, struct mf_tree_view *view)
     free(view->shown);
     view->shown = shown;
     view->shown_nodes = tree->count;
+    view->from = view->version;
     view->version = tree->version;
     return true;
 }
 
-enum mf_code mf_tree_look(struct mf_tree *tree, struct mf_tree_view *view, struct mf_error *err)
+void mf_tree_view_rest(struct mf_tree_view *view)
 {
     free(view->pending);
     view->pending = NULL;
     view->pending_count = 0;
     view->pending_at = 0;
+}
+
+enum mf_code mf_tree_look(struct mf_tree *tree, struct mf_tree_view *view, struct mf_error *err)
+{
+    mf_tree_view_rest(view);
     pthread_mutex_lock(&tree->lock);
     bool ok = look(tree, view);
     pthread_mutex_unlock(&tree->lock);
@@ -458,5 +540,52 @@ void mf_tree_node(struct mf_tree *tree, const struct mf_tree_view *view, uint32_
     out->name = node->name;
     out->shown = !view->shown || bit(view->shown, view->shown_nodes, number);
     memcpy(out->below, node->below, sizeof out->below);
+    pthread_mutex_unlock(&tree->lock);
+}
+
+/* ---- shared messages ---- */
+
+static struct share *find_share(struct mf_tree *tree, const struct mf_tree_view *view, uint32_t dialect)
+{
+    struct mf_str names = view->filter.names;
+    for (size_t i = 0; i < SHARES; i++) {
+        struct share *share = &tree->shares[i];
+        if (share->parcel && share->from == view->from && share->to == view->version &&
+            share->dialect == dialect && share->phases == view->filter.phases &&
+            mf_str_eq(mf_str_make(share->names, share->names_len), names))
+            return share;
+    }
+    return NULL;
+}
+
+struct mf_parcel *mf_tree_shared(struct mf_tree *tree, const struct mf_tree_view *view, uint32_t dialect)
+{
+    pthread_mutex_lock(&tree->lock);
+    struct share *share = find_share(tree, view, dialect);
+    struct mf_parcel *parcel = share ? mf_parcel_ref(share->parcel) : NULL;
+    pthread_mutex_unlock(&tree->lock);
+    return parcel;
+}
+
+void mf_tree_share(struct mf_tree *tree, const struct mf_tree_view *view, uint32_t dialect,
+                   struct mf_parcel *parcel)
+{
+    struct mf_str names = view->filter.names;
+    pthread_mutex_lock(&tree->trees->lock);
+    bool alone = tree->refs == 1;
+    pthread_mutex_unlock(&tree->trees->lock);
+    if (alone || names.len > SHARED_NAMES)
+        return;
+    pthread_mutex_lock(&tree->lock);
+    struct share *share = &tree->shares[tree->next_share++ % SHARES];
+    mf_parcel_unref(share->parcel);
+    *share = (struct share){.from = view->from,
+                            .to = view->version,
+                            .dialect = dialect,
+                            .phases = view->filter.phases,
+                            .names_len = names.len,
+                            .parcel = mf_parcel_ref(parcel)};
+    if (names.len > 0)
+        memcpy(share->names, names.ptr, names.len);
     pthread_mutex_unlock(&tree->lock);
 }

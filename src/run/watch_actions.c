@@ -13,6 +13,7 @@
 
 /* Lives on the heap. */
 struct watch {
+    struct mf_store *store;
     struct mf_tree *tree;
     int64_t run_id;
     struct mf_tree_view view;
@@ -55,25 +56,60 @@ static enum mf_code add_action(const struct watch *watch, const struct mf_run_fa
     return ok ? MF_OK : mf_fail_memory(err);
 }
 
-static enum mf_code send_pending(struct watch *watch, struct mf_follow *follow, struct mf_db *db,
-                                 struct mf_arena *scratch, struct mf_error *err)
+/* Up to MESSAGE of the pending actions. */
+static enum mf_code make_message(struct watch *watch, struct mf_call *call, struct mf_db *db,
+                                 struct mf_arena *scratch, struct mf_parcel **out, struct mf_error *err)
 {
     struct mf_run_row run;
     struct mf_run_facts facts;
+    struct pb_workflow_WatchActionsResponse message = {0};
     struct mf_tree_view *view = &watch->view;
-    size_t turn_end = view->pending_at + TURN;
     enum mf_code code = mf_run_get(db, scratch, watch->run_id, &run, err);
     if (code == MF_OK)
         code = mf_run_facts(scratch, &run, &facts, err);
-    while (code == MF_OK && view->pending_at < view->pending_count && view->pending_at < turn_end &&
-           mf_follow_room(follow)) {
-        struct pb_workflow_WatchActionsResponse message = {0};
-        while (code == MF_OK && view->pending_at < view->pending_count &&
-               message.enriched_actions.count < MESSAGE)
-            code = add_action(watch, &facts, view->pending[view->pending_at++], db, scratch, &message, err);
-        if (code == MF_OK)
-            mf_follow_send(follow, &message);
+    while (code == MF_OK && view->pending_at < view->pending_count &&
+           message.enriched_actions.count < MESSAGE)
+        code = add_action(watch, &facts, view->pending[view->pending_at++], db, scratch, &message, err);
+    return code == MF_OK ? mf_call_pack(call, &message, out, err) : code;
+}
+
+static enum mf_code send_message(struct watch *watch, struct mf_follow *follow, struct mf_error *err)
+{
+    struct mf_tree_view *view = &watch->view;
+    struct mf_call *call = mf_follow_call(follow);
+    bool whole = view->pending_at == 0 && view->pending_count <= MESSAGE;
+    struct mf_parcel *parcel = whole ? mf_tree_shared(watch->tree, view, mf_call_dialect(call)) : NULL;
+    if (parcel) {
+        view->pending_at = view->pending_count;
+        mf_follow_send_parcel(follow, parcel);
+        mf_parcel_unref(parcel);
+        return MF_OK;
     }
+    struct mf_db *db = NULL;
+    struct mf_arena *scratch = mf_arena_new(0);
+    enum mf_code code = scratch ? mf_store_reader(watch->store, &db, err) : mf_fail_memory(err);
+    if (code == MF_OK)
+        code = make_message(watch, call, db, scratch, &parcel, err);
+    mf_store_reader_done(watch->store, db);
+    mf_arena_free(scratch);
+    if (code == MF_OK && whole)
+        mf_tree_share(watch->tree, view, mf_call_dialect(call), parcel);
+    if (code == MF_OK)
+        mf_follow_send_parcel(follow, parcel);
+    mf_parcel_unref(parcel);
+    return code;
+}
+
+static enum mf_code send_pending(struct watch *watch, struct mf_follow *follow, struct mf_error *err)
+{
+    struct mf_tree_view *view = &watch->view;
+    size_t turn_end = view->pending_at + TURN;
+    enum mf_code code = MF_OK;
+    while (code == MF_OK && view->pending_at < view->pending_count && view->pending_at < turn_end &&
+           mf_follow_room(follow))
+        code = send_message(watch, follow, err);
+    if (view->pending_at == view->pending_count)
+        mf_tree_view_rest(view);
     return code;
 }
 
@@ -84,21 +120,26 @@ static enum mf_code refresh(void *ctx, struct mf_follow *follow, struct mf_db *d
     struct mf_tree_view *view = &watch->view;
     const struct pb_workflow_WatchActionsResponse nothing = {0};
     bool looked = view->pending_at == view->pending_count;
+    bool more = false;
     enum mf_code code = MF_OK;
+    (void)db;
+    (void)scratch;
     if (!mf_follow_room(follow))
         return MF_OK;
     if (looked) {
-        code = mf_tree_update(watch->tree, db, scratch, err);
+        code = mf_tree_update(watch->tree, &more, err);
         if (code == MF_OK)
             code = mf_tree_look(watch->tree, view, err);
     }
-    if (code == MF_OK && view->pending_count > 0)
-        code = send_pending(watch, follow, db, scratch, err);
-    else if (code == MF_OK && (!watch->begun || mf_follow_silent(follow)))
+    bool news = view->pending_count > 0;
+    if (code == MF_OK && news)
+        code = send_pending(watch, follow, err);
+    else if (code == MF_OK && ((!watch->begun && !more) || mf_follow_silent(follow)))
         mf_follow_send(follow, &nothing);
-    watch->begun = true;
+    watch->begun = watch->begun || !more || news;
     /* What changed while the rest was being sent has woken us already, so look again at the end of it. */
-    if (code == MF_OK && mf_follow_room(follow) && (view->pending_at < view->pending_count || !looked))
+    if (code == MF_OK && mf_follow_room(follow) &&
+        (view->pending_at < view->pending_count || !looked || more))
         mf_follow_again(follow);
     return code;
 }
@@ -177,6 +218,7 @@ static enum mf_code prepare(struct mf_runs *runs, struct mf_arena *arena,
     mf_store_reader_done(runs->store, db);
     if (code != MF_OK)
         return code;
+    watch->store = runs->store;
     watch->tree = mf_tree_get(runs->trees, watch->run_id);
     return watch->tree ? MF_OK : mf_fail_memory(err);
 }
@@ -200,6 +242,7 @@ void mf_run_on_watch_actions(void *service, struct mf_call *call)
         .refresh = refresh,
         .ctx = watch,
         .done = release,
+        .light = true,
     };
     mf_follow_start(call, &config);
 }
