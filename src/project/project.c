@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "gen/flyteidl2/project/project_service.pb.h"
+#include "list/page.h"
 #include "project/filter.h"
 #include "store/project.h"
 
@@ -11,6 +12,8 @@
 #define NAME_MAX_BYTES 255
 #define DESCRIPTION_MAX 300 /* characters */
 #define LIST_MAX 10000
+#define LABELS_MAX 64
+#define LABEL_BYTES 253
 
 struct mf_projects {
     struct mf_store *store;
@@ -26,18 +29,41 @@ struct write {
     struct mf_call *call; /* NULL: seeding */
     bool update;
     bool may_exist;
+    bool has_labels;
     struct mf_project_row row;
 };
+
+/* What an update leaves as it is; see the header. */
+static void merge(const struct mf_project_row *old, bool has_labels, struct mf_project_row *row)
+{
+    bool whole = row->name.len > 0;
+    bool only_id = !whole && row->description.len == 0 && !has_labels && row->state == 0;
+    if (!whole)
+        row->name = old->name;
+    if (!whole && row->description.len == 0)
+        row->description = old->description;
+    if (!whole && row->state == 0 && !only_id)
+        row->state = old->state;
+    if (!has_labels)
+        row->labels = old->labels;
+}
 
 static enum mf_code apply_write(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
 {
     struct write *write = MF_CONTAINER(command, struct write, command);
-    write->row.created_at = mf_tx_now_ns(tx);
-    write->row.updated_at = write->row.created_at;
-    if (write->update)
-        return mf_project_update(mf_tx_db(tx), &write->row, err);
-    enum mf_code code = mf_project_insert(mf_tx_db(tx), &write->row, err);
-    return code == MF_ALREADY_EXISTS && write->may_exist ? MF_OK : code;
+    struct mf_project_row row = write->row;
+    struct mf_project_row old;
+    row.created_at = mf_tx_now_ns(tx);
+    row.updated_at = row.created_at;
+    if (!write->update) {
+        enum mf_code code = mf_project_insert(mf_tx_db(tx), &row, err);
+        return code == MF_ALREADY_EXISTS && write->may_exist ? MF_OK : code;
+    }
+    enum mf_code code = mf_project_get(mf_tx_db(tx), mf_tx_arena(tx), row.id, &old, err);
+    if (code != MF_OK)
+        return code;
+    merge(&old, write->has_labels, &row);
+    return mf_project_update(mf_tx_db(tx), &row, err);
 }
 
 static void done_write(struct mf_command *command, enum mf_code code, const struct mf_error *err)
@@ -55,24 +81,42 @@ static void done_write(struct mf_command *command, enum mf_code code, const stru
     mf_call_unref(call);
 }
 
-/* A name that can stand in a path and in a log line. */
-static bool safe_name(struct mf_str name)
+/* A label of DNS (RFC 1123), since ids become parts of host names, of paths and of names in Kubernetes. */
+static bool is_dns_label(struct mf_str id)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        if (c < 0x20 || c == 0x7f || c == '/')
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!letter && (c != '-' || i == 0 || i + 1 == id.len))
             return false;
     }
-    return true;
+    return id.len > 0 && id.len <= ID_MAX;
 }
 
-static enum mf_code check(const struct pb_project_Project *project, struct mf_error *err)
+static enum mf_code check_labels(const struct pb_task_Labels *labels, struct mf_error *err)
+{
+    if (labels && labels->values.count > LABELS_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "project.labels must be at most %d", LABELS_MAX);
+    for (uint32_t i = 0; labels && i < labels->values.count; i++) {
+        const struct pb_task_Labels_ValuesEntry *label = labels->values.items[i];
+        if (label->key.len == 0 || label->key.len > LABEL_BYTES || label->value.len > LABEL_BYTES)
+            return mf_fail(err, MF_INVALID_ARGUMENT,
+                           "project.labels: names must have 1 to %d bytes, values at most %d", LABEL_BYTES,
+                           LABEL_BYTES);
+    }
+    return MF_OK;
+}
+
+static enum mf_code check(const struct pb_project_Project *project, bool update, struct mf_error *err)
 {
     if (!project || project->id.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "project.id is required");
-    if (project->id.len > ID_MAX || !safe_name(project->id))
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "project.id must have at most %d bytes and no \"/\" or control characters", ID_MAX);
+    if (!update && !is_dns_label(project->id))
+        return mf_fail(
+            err, MF_INVALID_ARGUMENT,
+            "project.id must have 1 to %d lower-case letters, digits and \"-\", and neither begin nor "
+            "end with \"-\"",
+            ID_MAX);
     if (project->name.len > NAME_MAX_BYTES)
         return mf_fail(err, MF_INVALID_ARGUMENT, "project.name must have at most %d bytes", NAME_MAX_BYTES);
     if (mf_utf8_count(project->description) > DESCRIPTION_MAX)
@@ -80,7 +124,7 @@ static enum mf_code check(const struct pb_project_Project *project, struct mf_er
                        DESCRIPTION_MAX);
     if (project->state < 0 || project->state > pb_project_PROJECT_STATE_SYSTEM_ARCHIVED)
         return mf_fail(err, MF_INVALID_ARGUMENT, "project.state %d is unknown", (int)project->state);
-    return MF_OK;
+    return check_labels(project->labels, err);
 }
 
 static void write_project(struct mf_projects *projects, struct mf_call *call,
@@ -90,7 +134,7 @@ static void write_project(struct mf_projects *projects, struct mf_call *call,
     struct mf_arena *arena = mf_call_arena(call);
     struct write *write = MF_NEW(arena, struct write);
     struct mf_str labels = MF_STR_EMPTY;
-    enum mf_code code = check(project, &err);
+    enum mf_code code = check(project, update, &err);
     if (code == MF_OK && !write)
         code = mf_fail_memory(&err);
     if (code == MF_OK && project->labels)
@@ -103,9 +147,10 @@ static void write_project(struct mf_projects *projects, struct mf_call *call,
     write->command.done = done_write;
     write->call = mf_call_ref(call);
     write->update = update;
+    write->has_labels = project->labels != NULL;
     write->row = (struct mf_project_row){
         .id = project->id,
-        .name = project->name,
+        .name = update || project->name.len > 0 ? project->name : project->id,
         .description = project->description,
         .labels = labels,
         .state = project->state,
@@ -141,7 +186,10 @@ static struct pb_project_Project *to_message(const struct mf_projects *projects,
     project->domains.count = (uint32_t)projects->domain_count;
     if (row->labels.len > 0) {
         void *labels = NULL;
-        if (pb_decode(arena, &pb_task_Labels_type, row->labels, &labels, err) != MF_OK)
+        enum mf_code code = pb_decode(arena, &pb_task_Labels_type, row->labels, &labels, err);
+        if (code == MF_INVALID_ARGUMENT)
+            mf_fail(err, MF_DATA_LOSS, "the stored labels of project %.*s cannot be read", MF_FMT(row->id));
+        if (code != MF_OK)
             return NULL;
         project->labels = labels;
     }
@@ -179,13 +227,14 @@ struct listing {
     const struct mf_projects *projects;
     struct mf_arena *arena;
     struct pb_project_Projects *out;
+    struct mf_place last; /* of those in out */
     size_t limit;
     bool more;
     struct mf_error err;
     enum mf_code code;
 };
 
-static bool add_to_list(void *ctx, const struct mf_project_row *row)
+static bool add_to_list(void *ctx, const struct mf_project_row *row, const struct mf_place *place)
 {
     struct listing *listing = ctx;
     if (listing->out->projects.count == listing->limit) {
@@ -193,6 +242,7 @@ static bool add_to_list(void *ctx, const struct mf_project_row *row)
         return false;
     }
     struct pb_project_Project *project = to_message(listing->projects, listing->arena, row, &listing->err);
+    listing->last = *place;
     if (!project)
         listing->code = listing->err.code;
     else if (!PB_PUSH(listing->arena, listing->out->projects, project))
@@ -203,17 +253,15 @@ static bool add_to_list(void *ctx, const struct mf_project_row *row)
 static enum mf_code page_of(struct mf_arena *arena, const struct pb_project_ListProjectsRequest *request,
                             struct mf_page *page, struct mf_error *err)
 {
-    uint64_t offset = 0;
+    static const struct mf_str scope[] = {{"projects", sizeof "projects" - 1}};
     struct mf_filter *filters = NULL;
     struct mf_sort *sort = MF_NEW(arena, struct mf_sort);
     if (!sort)
         return mf_fail_memory(err);
-    if (request->token.len > 0 && (!mf_str_to_u64(request->token, &offset) || offset > INT32_MAX))
-        return mf_fail(err, MF_INVALID_ARGUMENT, "invalid token: \"%.*s\"",
-                       MF_FMT(mf_str_take(request->token, 100)));
     enum mf_code code = mf_project_filters(arena, request->filters, &filters, &page->filter_count, err);
+    if (code != MF_OK)
+        return code;
     page->filters = filters;
-    page->offset = (size_t)offset;
     page->limit = request->limit == 0 || request->limit > LIST_MAX ? LIST_MAX : request->limit;
     if (request->sort_by && request->sort_by->key.len > 0) {
         sort->field = request->sort_by->key;
@@ -221,7 +269,7 @@ static enum mf_code page_of(struct mf_arena *arena, const struct pb_project_List
         page->sorts = sort;
         page->sort_count = 1;
     }
-    return code;
+    return mf_page_resume(arena, request->token, scope, 1, page, err);
 }
 
 static enum mf_code list(const struct mf_projects *projects, struct mf_arena *arena,
@@ -244,7 +292,7 @@ static enum mf_code list(const struct mf_projects *projects, struct mf_arena *ar
         code = listing.code;
     }
     if (code == MF_OK && listing.more) {
-        out->token = mf_str_printf(arena, "%zu", page.offset + listing.limit);
+        out->token = mf_page_next(arena, &listing.last);
         code = out->token.ptr ? MF_OK : mf_fail_memory(err);
     }
     return code;
@@ -341,7 +389,7 @@ enum mf_code mf_projects_seed(struct mf_projects *projects, const struct mf_str 
             .may_exist = true,
             .row = {.id = ids[i], .name = ids[i], .description = MF_STR_EMPTY, .labels = MF_STR_EMPTY},
         };
-        code = check(&project, err);
+        code = check(&project, false, err);
         if (code == MF_OK)
             code = mf_writer_run(mf_store_writer(projects->store), &write.command, err);
     }

@@ -1,6 +1,15 @@
 /*
  * ProjectService: projects and the domains that every one of them has. Handlers run on worker threads; writes
  * go through the store's writer.
+ *
+ * What an update changes. Only labels can be absent in the message; of the other fields an absent one looks
+ * like one that is empty (name, description) or ACTIVE (state). Every project has a name, and clients that
+ * read a project, change it and send it back (the SDK, the CLI) always send one, so:
+ *   - with a name it is the whole project: name, description and state become what the message says;
+ *   - without one only what the message holds is changed: a description, a state other than ACTIVE;
+ *     nothing but an id means ACTIVE, which is how a project is taken out of the archive;
+ *   - labels are replaced when they are there, also by none.
+ * Read and write are one transaction. Domains are those of the configuration; sent ones are ignored.
  */
 #ifndef MF_PROJECT_PROJECT_H
 #define MF_PROJECT_PROJECT_H

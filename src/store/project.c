@@ -1,11 +1,14 @@
 #include "store/project.h"
 
+#include "store/order.h"
+
 MF_SQL(sql_insert, "INSERT INTO project (id, name, description, labels, state, created_at, updated_at) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING");
 MF_SQL(sql_update, "UPDATE project SET name = $2, description = $3, labels = $4, state = $5, updated_at = $6 "
                    "WHERE id = $1");
-#define COLUMNS "SELECT id, name, description, labels, state, created_at, updated_at FROM project"
-MF_SQL(sql_get, COLUMNS " WHERE id = $1");
+#define COLUMNS "id, name, description, labels, state, created_at, updated_at"
+#define COLUMN_COUNT 7
+MF_SQL(sql_get, "SELECT " COLUMNS " FROM project WHERE id = $1");
 MF_SQL(sql_state, "SELECT state FROM project WHERE id = $1");
 MF_SQL(sql_exists, "SELECT 1 FROM project WHERE id = $1");
 
@@ -15,6 +18,10 @@ static const struct mf_field fields[] = {
     {"created_at", "created_at", MF_FIELD_TIME},   {"updated_at", "updated_at", MF_FIELD_TIME},
 };
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
+
+static const struct mf_sort oldest_first = {{"created_at", sizeof "created_at" - 1}, true};
+static const char *const key[] = {"identifier", NULL};
+static const struct mf_order_table table = {fields, FIELD_COUNT, &oldest_first, 1, key};
 
 enum mf_code mf_project_insert(struct mf_db *db, const struct mf_project_row *row, struct mf_error *err)
 {
@@ -118,36 +125,43 @@ enum mf_code mf_project_exists(struct mf_db *db, struct mf_str id, bool *exists,
 }
 
 enum mf_code mf_project_list(struct mf_db *db, struct mf_arena *arena, const struct mf_page *page,
-                             bool (*visit)(void *ctx, const struct mf_project_row *row), void *ctx,
-                             struct mf_error *err)
+                             bool (*visit)(void *ctx, const struct mf_project_row *row,
+                                           const struct mf_place *place),
+                             void *ctx, struct mf_error *err)
 {
-    static const char *const tie_break[] = {"id", NULL};
     struct mf_stmt *stmt = NULL;
+    struct mf_order order;
     bool more = true;
     struct mf_select *select = mf_select_new(arena);
     if (!select)
         return mf_fail_memory(err);
-    mf_select_sql(select, COLUMNS " WHERE 1 = 1");
+    enum mf_code code = mf_order_plan(&table, page, &order, err);
+    if (code != MF_OK)
+        return code;
+    mf_select_sql(select, "SELECT " COLUMNS);
+    mf_order_columns(select, &order);
+    mf_select_sql(select, " FROM project WHERE 1 = 1");
     if (page->filter_count == 0) {
         mf_select_sql(select, " AND state <> ");
         mf_select_int(select, MF_PROJECT_ARCHIVED);
     }
-    enum mf_code code = mf_select_filters(select, fields, FIELD_COUNT, page, err);
-    if (code == MF_OK)
-        code = mf_select_order(select, fields, FIELD_COUNT, page, "created_at ASC, id ASC", tie_break, err);
+    code = mf_select_filters(select, fields, FIELD_COUNT, page, err);
     if (code != MF_OK)
         return code;
+    mf_order_after(select, &order, page);
+    mf_order_by(select, &order);
     mf_select_page(select, page);
     code = mf_select_open(select, db, &stmt, err);
     while (code == MF_OK && more) {
         struct mf_project_row row;
+        struct mf_place place;
         code = mf_stmt_step(stmt, &more, err);
         if (code != MF_OK || !more)
             break;
-        if (!read_row(stmt, arena, &row))
+        if (!read_row(stmt, arena, &row) || !mf_order_place(stmt, COLUMN_COUNT, &order, page, arena, &place))
             code = mf_fail_memory(err);
         else
-            more = visit(ctx, &row);
+            more = visit(ctx, &row, &place);
     }
     mf_stmt_done(stmt);
     return code;

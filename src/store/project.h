@@ -39,7 +39,8 @@ enum mf_code mf_project_exists(struct mf_db *db, struct mf_str id, bool *exists,
 /* Fields: identifier, name, description, state, created_at, updated_at. Without filters archived ones are
  * left out. Oldest first unless sorted. visit returns false to stop. */
 enum mf_code mf_project_list(struct mf_db *db, struct mf_arena *arena, const struct mf_page *page,
-                             bool (*visit)(void *ctx, const struct mf_project_row *row), void *ctx,
-                             struct mf_error *err) MF_CHECK_RESULT;
+                             bool (*visit)(void *ctx, const struct mf_project_row *row,
+                                           const struct mf_place *place),
+                             void *ctx, struct mf_error *err) MF_CHECK_RESULT;
 
 #endif

@@ -60,8 +60,9 @@ struct ids {
     char text[128];
 };
 
-static bool collect(void *ctx, const struct mf_project_row *row)
+static bool collect(void *ctx, const struct mf_project_row *row, const struct mf_place *place)
 {
+    (void)place;
     struct ids *ids = ctx;
     size_t used = strlen(ids->text);
     snprintf(ids->text + used, sizeof ids->text - used, "%.*s ", MF_FMT(row->id));
