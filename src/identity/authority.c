@@ -194,7 +194,7 @@ static enum mf_code read_discovery(struct mf_authority *authority, struct mf_str
 {
     const struct pb_google_protobuf_Struct *object = NULL;
     struct mf_str issuer, jwks, userinfo;
-    if (!mf_object_read(authority->arena, json, &object) || !mf_object_text(object, "issuer", &issuer) ||
+    if (!mf_json_object(authority->arena, json, &object) || !mf_object_text(object, "issuer", &issuer) ||
         !mf_object_text(object, "jwks_uri", &jwks) || !mf_object_text(object, "userinfo_endpoint", &userinfo))
         return mf_fail(err, MF_UNAVAILABLE, "%s is no discovery document", authority->discovery_url);
     if (!mf_str_eq(without_slash(issuer), without_slash(mf_str_from_c(authority->issuer))))

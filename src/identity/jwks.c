@@ -112,7 +112,7 @@ enum mf_code mf_jwks_read(struct mf_arena *arena, struct mf_str json, struct mf_
                           struct mf_error *err)
 {
     const struct pb_google_protobuf_Struct *object = NULL;
-    if (!mf_object_read(arena, json, &object))
+    if (!mf_json_object(arena, json, &object))
         return mf_fail(err, MF_UNAVAILABLE, "the issuer's key set is no JSON object");
     struct mf_jwks *set = calloc(1, sizeof *set);
     if (!set)

@@ -73,7 +73,7 @@ enum mf_code mf_jwt_split(struct mf_arena *arena, struct mf_str text, struct mf_
         !mf_base64_decode(arena, mf_str_take(rest, second), &out->payload) ||
         !mf_base64_decode(arena, mf_str_skip(rest, second + 1), &out->signature))
         return malformed(err, "a part is not base64");
-    if (!mf_object_read(arena, json, &header))
+    if (!mf_json_object(arena, json, &header))
         return malformed(err, "its header is no JSON object");
     if (!read_text(header, "alg", &out->alg) || !read_text(header, "kid", &out->kid))
         return malformed(err, "alg and kid are texts");
@@ -88,7 +88,7 @@ enum mf_code mf_claims_read(struct mf_arena *arena, struct mf_str json, struct m
     const object_t *object = NULL;
     bool given;
     struct mf_caller *caller = &out->caller;
-    if (!mf_object_read(arena, json, &object))
+    if (!mf_json_object(arena, json, &object))
         return malformed(err, "its claims are no JSON object");
     const struct {
         const char *name;

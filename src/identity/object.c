@@ -1,6 +1,6 @@
 #include "identity/object.h"
 
-bool mf_object_read(struct mf_arena *arena, struct mf_str json, const struct pb_google_protobuf_Struct **out)
+bool mf_json_object(struct mf_arena *arena, struct mf_str json, const struct pb_google_protobuf_Struct **out)
 {
     void *object = NULL;
     bool ok = pb_from_json(arena, &pb_google_protobuf_Struct_type, json, NULL, &object, NULL) == MF_OK;

@@ -7,7 +7,7 @@
 #include "gen/google/protobuf/struct.pb.h"
 
 /* False when the text is no JSON object. Aliases the text. */
-bool mf_object_read(struct mf_arena *arena, struct mf_str json, const struct pb_google_protobuf_Struct **out);
+bool mf_json_object(struct mf_arena *arena, struct mf_str json, const struct pb_google_protobuf_Struct **out);
 /* NULL when there is none of that name, or null. */
 const struct pb_google_protobuf_Value *mf_object_find(const struct pb_google_protobuf_Struct *object,
                                                       const char *name);
