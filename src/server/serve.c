@@ -16,6 +16,7 @@
 #include "server/health.h"
 #include "server/metrics.h"
 #include "server/version.h"
+#include "secret/secret.h"
 #include "setting/setting.h"
 #include "task/task.h"
 
@@ -51,6 +52,8 @@ struct server {
     struct mf_runs *runs;
     struct mf_data *data;
     struct mf_settings_service *settings;
+    struct mf_vault *vault;
+    struct mf_secrets *secrets;
     struct mf_exec *exec;
     struct mf_health *health;
     struct mf_metrics metrics;
@@ -249,6 +252,28 @@ static enum mf_code start_runs(struct server *s, struct mf_error *err)
 static void stop_runs(struct server *s)
 {
     mf_runs_free(s->runs);
+}
+
+static enum mf_code start_vault(struct server *s, struct mf_error *err)
+{
+    return mf_vault_open(s->sys, s->store, path_in(s, "secret-keys"), &s->vault, err);
+}
+
+static void stop_vault(struct server *s)
+{
+    mf_vault_close(s->vault);
+}
+
+static enum mf_code start_secrets(struct server *s, struct mf_error *err)
+{
+    struct mf_secrets_config config = {.store = s->store, .vault = s->vault};
+    config.domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &config.domains);
+    return mf_secrets_serve(&config, s->rpc, &s->secrets, err);
+}
+
+static void stop_secrets(struct server *s)
+{
+    mf_secrets_free(s->secrets);
 }
 
 static enum mf_code start_settings(struct server *s, struct mf_error *err)
@@ -456,12 +481,14 @@ static const struct step {
     {"outgoing requests", start_fetcher, stop_fetcher},
     {"store", start_store, stop_store},
     {"listener", start_listener, stop_listener},
+    {"vault", start_vault, stop_vault},
     {"objects", start_objects, stop_objects},
     {"projects", start_projects, stop_projects},
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
     {"data proxy", start_data, stop_data},
     {"settings", start_settings, stop_settings},
+    {"secrets", start_secrets, stop_secrets},
     {"webhooks", start_hooks, stop_hooks},
     {"services", start_services, NULL},
     {"health", start_health, stop_health},
