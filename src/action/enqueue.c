@@ -23,6 +23,7 @@ struct enqueue {
     const struct mf_run_row *run;
     const struct pb_actions_Action *action;
     enum mf_carrier carrier;
+    int64_t begun_at; /* by the clock of who carries it out; 0: now */
     struct mf_action_row row;
     int64_t started_at; /* of a trace; else 0 */
     struct mf_str report_uri;
@@ -94,6 +95,10 @@ static enum mf_code fill_trace(struct enqueue *enqueue, const struct pb_workflow
     row->kind = MF_ACTION_TRACE;
     row->phase = mf_phase_is_terminal(trace->phase) ? trace->phase : MF_PHASE_SUCCEEDED;
     row->task_name = row->short_name = row->function_name = trace->name;
+    if (enqueue->carrier == MF_CARRIER_CLIENT) { /* its reports will tell how it goes */
+        row->phase = MF_PHASE_QUEUED;
+        return trace->spec ? put_spec(enqueue, &pb_task_TraceSpec_type, trace->spec, err) : MF_OK;
+    }
     if (enqueue->started_at > 0)
         row->created_at = enqueue->started_at;
     row->running_at = row->created_at;
@@ -157,7 +162,7 @@ static enum mf_code fill(struct enqueue *enqueue, struct mf_error *err)
 {
     const struct pb_actions_Action *action = enqueue->action;
     const struct mf_run_row *run = enqueue->run;
-    int64_t now = mf_tx_now_ns(enqueue->tx);
+    int64_t now = enqueue->begun_at > 0 ? enqueue->begun_at : mf_tx_now_ns(enqueue->tx);
     enqueue->row = (struct mf_action_row){
         .run_id = run->id,
         .name = action->action_id->name,
@@ -244,7 +249,8 @@ static enum mf_code insert(struct enqueue *enqueue, struct mf_error *err)
     code = mf_action_insert(mf_tx_db(enqueue->tx), row, err);
     if (code == MF_OK)
         code = order_webhook(enqueue, err);
-    if (code == MF_OK)
+    /* The history of what a client carries out is what the client tells. */
+    if (code == MF_OK && enqueue->carrier != MF_CARRIER_CLIENT)
         code = write_history(enqueue, err);
     if (code == MF_OK && row->kind == MF_ACTION_TASK && row->phase == MF_PHASE_QUEUED)
         code = mf_recover_traces(enqueue->tx, enqueue->run, row, err);
@@ -274,10 +280,14 @@ static enum mf_code begin_again(struct enqueue *enqueue, const struct mf_action_
 
 enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
                               const struct pb_actions_Action *action, enum mf_carrier carrier,
-                              struct mf_error *err)
+                              int64_t started_at_ns, struct mf_error *err)
 {
-    struct enqueue enqueue = {
-        .tx = tx, .arena = mf_tx_arena(tx), .run = run, .action = action, .carrier = carrier};
+    struct enqueue enqueue = {.tx = tx,
+                              .arena = mf_tx_arena(tx),
+                              .run = run,
+                              .action = action,
+                              .carrier = carrier,
+                              .begun_at = started_at_ns};
     struct mf_action_row old;
     if (!action->action_id || action->action_id->name.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "action.action_id.name is required");
@@ -300,5 +310,5 @@ enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
 enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
                                const struct pb_actions_Action *action, struct mf_error *err)
 {
-    return mf_action_record(tx, run, action, MF_CARRIER_HERE, err);
+    return mf_action_record(tx, run, action, MF_CARRIER_HERE, 0, err);
 }

@@ -83,10 +83,11 @@ enum mf_code mf_action_enqueue(struct mf_tx *tx, const struct mf_run_row *run,
                                const struct pb_actions_Action *action, struct mf_error *err) MF_CHECK_RESULT;
 /* The same for an action that somebody else carries out: it is never started here, and never recovered.
  * Reports of several actions may overtake each other, so the parent need not be known yet, as long as the run
- * has not ended; until it comes the action is an orphan that its run shows without a place in the tree. */
+ * has not ended; until it comes the action is an orphan that its run shows without a place in the tree.
+ * started_at_ns (0: now) is by the clock of who carries it out. */
 enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
                               const struct pb_actions_Action *action, enum mf_carrier carrier,
-                              struct mf_error *err) MF_CHECK_RESULT;
+                              int64_t started_at_ns, struct mf_error *err) MF_CHECK_RESULT;
 
 /* Marks the action and everything below it ABORTED (of the root: everything in the run), as far as not
  * finished. *changed counts the actions that were; 0: it had ended, and nothing has changed.

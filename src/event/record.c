@@ -62,7 +62,7 @@ enum mf_code mf_record_action(struct mf_tx *tx, const struct pb_workflow_RecordA
         .subject = request->subject,
     };
     take_spec(&action, request);
-    code = mf_action_record(tx, &run, &action, MF_CARRIER_EXECUTOR, err);
+    code = mf_action_record(tx, &run, &action, MF_CARRIER_EXECUTOR, 0, err);
     return code == MF_OK ? mf_action_catch_up(tx, run.id, id->name, err) : code;
 }
 

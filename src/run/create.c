@@ -15,6 +15,7 @@
 
 #define TRIGGER_INPUTS_MAX ((size_t)16 << 20)
 #define CONTENT_TYPE MF_STR("application/octet-stream")
+#define TRACKED_PREFIX 'l' /* as in "local"; "r" and "u" are for runs that the platform carries out */
 
 /* A run to be made; lives in the arena of its call. */
 struct create {
@@ -24,6 +25,7 @@ struct create {
     struct mf_arena *arena; /* of the call */
     const struct pb_workflow_CreateRunRequest *request;
     struct pb_common_RunIdentifier *id;
+    enum mf_carrier carrier;
     bool named; /* by the client, so that the run may exist already */
     char name[MF_RUN_NAME_MADE];
     struct mf_run_source source;
@@ -118,7 +120,8 @@ static enum mf_code apply_create(struct mf_command *command, struct mf_tx *tx, s
         code = mf_object_put_tx(create->runs->objects, tx, create->action->input_uri, create->input_bytes,
                                 CONTENT_TYPE, err);
     if (code == MF_OK)
-        code = mf_action_enqueue(tx, row, create->action, err);
+        code = mf_action_record(tx, row, create->action, create->carrier,
+                                create->carrier == MF_CARRIER_CLIENT ? row->start_time_ns : 0, err);
     return code == MF_OK ? answer(create, db, &create->facts, err) : code;
 }
 
@@ -158,6 +161,8 @@ static enum mf_code take_id(struct create *create, struct mf_error *err)
     } else if (request->id_case == pb_workflow_CreateRunRequest_tag_project_id && request->id.project_id) {
         const struct pb_common_ProjectIdentifier *project = request->id.project_id;
         mf_run_name_make(create->runs->sys, create->name);
+        if (create->carrier == MF_CARRIER_CLIENT)
+            create->name[0] = TRACKED_PREFIX;
         *id = (struct pb_common_RunIdentifier){.project = project->name,
                                                .domain = project->domain,
                                                .name = mf_str_make(create->name, sizeof create->name)};
@@ -444,16 +449,23 @@ static enum mf_code prepare(struct create *create, bool *exists, struct mf_error
 
 void mf_run_on_create(void *service, struct mf_call *call)
 {
+    mf_run_create(service, call, mf_call_request(call), MF_CARRIER_HERE);
+}
+
+void mf_run_create(struct mf_runs *runs, struct mf_call *call,
+                   const struct pb_workflow_CreateRunRequest *request, enum mf_carrier carrier)
+{
     struct mf_arena *arena = mf_call_arena(call);
     struct create *create = MF_NEW(arena, struct create);
     struct mf_error err;
     bool exists = false;
     enum mf_code code = create ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK) {
-        create->runs = service;
+        create->runs = runs;
         create->call = call;
         create->arena = arena;
-        create->request = mf_call_request(call);
+        create->request = request;
+        create->carrier = carrier;
         create->id = MF_NEW(arena, struct pb_common_RunIdentifier);
         code = create->id ? prepare(create, &exists, &err) : mf_fail_memory(&err);
     }

@@ -82,6 +82,8 @@ enum mf_code mf_runs_serve(const struct mf_runs_config *config, struct mf_rpc *r
         code = mf_rpc_handle(rpc, &pb_workflow_RunService_service, methods[i].method, methods[i].handler,
                              runs, err);
     if (code == MF_OK)
+        code = mf_run_tracked_serve(runs, rpc, err);
+    if (code == MF_OK)
         *out = runs;
     else
         mf_runs_free(runs);

@@ -2,6 +2,7 @@
 #include "action/machine.h"
 #include "base/list.h"
 #include "gen/flyteidl2/workflow/run_service.pb.h"
+#include "identity/caller.h"
 #include "run/service.h"
 
 /* Lives in the arena of its call. */
@@ -10,6 +11,7 @@ struct signal {
     struct mf_call *call;
     const struct pb_common_ActionIdentifier *id;
     struct mf_str value; /* encoded literal */
+    struct mf_str by;    /* encoded identity */
 };
 
 static enum mf_code apply_signal(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
@@ -18,7 +20,7 @@ static enum mf_code apply_signal(struct mf_command *command, struct mf_tx *tx, s
     const struct pb_common_RunIdentifier *run = signal->id->run;
     int64_t run_id = 0;
     enum mf_code code = mf_run_id(mf_tx_db(tx), run->project, run->domain, run->name, &run_id, err);
-    return code == MF_OK ? mf_action_signal(tx, run_id, signal->id->name, signal->value, MF_STR_EMPTY, err)
+    return code == MF_OK ? mf_action_signal(tx, run_id, signal->id->name, signal->value, signal->by, err)
                          : code;
 }
 
@@ -82,6 +84,8 @@ void mf_run_on_signal(void *service, struct mf_call *call)
         signal ? mf_run_action_id_check(request->action_id, "action_id", &err) : mf_fail_memory(&err);
     if (code == MF_OK)
         code = to_literal(mf_call_arena(call), request->payload, &signal->value, &err);
+    if (code == MF_OK)
+        code = mf_identity_encode(mf_call_arena(call), mf_call_caller(call), &signal->by, &err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;

@@ -13,6 +13,9 @@ MF_SQL(sql_attempt,
 MF_SQL(sql_version, "SELECT max(version) FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 "
                     "AND phase = $4");
 
+MF_SQL(sql_known, "SELECT 1 FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 AND phase = $4 "
+                  "AND version = $5");
+
 #define PROCESS_COLUMNS "run_id, name, attempt, pid, pid_start, boot_id, work_dir, started_at"
 MF_SQL(sql_process_put,
        "INSERT INTO process (" PROCESS_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
@@ -112,6 +115,23 @@ enum mf_code mf_event_list(struct mf_db *db, struct mf_arena *arena, int64_t run
         else
             more = visit(ctx, &row);
     }
+    mf_stmt_done(stmt);
+    return code;
+}
+
+enum mf_code mf_event_known(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
+                            int32_t phase, int32_t version, bool *known, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    enum mf_code code = mf_db_query(db, &sql_known, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, run_id);
+    mf_bind_text(stmt, 2, name);
+    mf_bind_int(stmt, 3, attempt);
+    mf_bind_int(stmt, 4, phase);
+    mf_bind_int(stmt, 5, version);
+    code = mf_stmt_step(stmt, known, err);
     mf_stmt_done(stmt);
     return code;
 }
