@@ -44,23 +44,6 @@ void mf_data_free(struct mf_data *data)
     free(data);
 }
 
-enum mf_code mf_data_action(struct mf_data *data, struct mf_arena *arena,
-                            const struct pb_common_ActionIdentifier *id, struct mf_action_row *row,
-                            struct mf_error *err)
-{
-    struct mf_db *db = NULL;
-    int64_t run_id = 0;
-    if (!id || !id->run || id->run->name.len == 0 || id->name.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "action_id is required, with its run and name");
-    enum mf_code code = mf_store_reader(data->config.store, &db, err);
-    if (code == MF_OK)
-        code = mf_run_id(db, id->run->project, id->run->domain, id->run->name, &run_id, err);
-    if (code == MF_OK)
-        code = mf_action_get(db, arena, run_id, id->name, row, err);
-    mf_store_reader_done(data->config.store, db);
-    return code;
-}
-
 enum mf_code mf_data_expires(const struct pb_google_protobuf_Duration *asked, int64_t *seconds,
                              struct mf_error *err)
 {

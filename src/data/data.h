@@ -14,7 +14,11 @@ struct mf_data_config {
     struct mf_store *store;
     struct mf_objects *objects;
     const struct mf_sys *sys;
-    const char *log_root; /* see tasklog/tasklog.h */
+    const char *log_root;         /* see tasklog/tasklog.h */
+    const struct mf_str *domains; /* uploads are made for these; none: for any */
+    size_t domain_count;
+    size_t data_max;      /* bytes of inputs or outputs; 0: 64 MiB */
+    int64_t expiry_max_s; /* of signed links; 0: an hour */
 };
 
 /* The config's strings must outlive the service. */

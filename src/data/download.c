@@ -113,7 +113,7 @@ static enum mf_code artifact_of_attempt(struct mf_data *data, struct mf_arena *a
                                         struct mf_str *uri, struct mf_error *err)
 {
     struct mf_action_row row;
-    enum mf_code code = mf_data_action(data, arena, id->action_id, &row, err);
+    enum mf_code code = mf_run_action_row(data->config.store, arena, id->action_id, &row, err);
     if (code != MF_OK)
         return code;
     if (id->attempt > (uint32_t)row.attempts)
@@ -200,9 +200,9 @@ void mf_data_on_action_data(void *service, struct mf_call *call)
     struct mf_run_data read;
     struct mf_action_row row;
     struct mf_error err;
-    enum mf_code code = mf_data_action(data, arena, request->action_id, &row, &err);
+    enum mf_code code = mf_run_action_row(data->config.store, arena, request->action_id, &row, &err);
     if (code == MF_OK)
-        code = mf_run_data_read(data->config.objects, arena, &row, &read, &err);
+        code = mf_run_data_read(data->config.objects, arena, &row, data->config.data_max, &read, &err);
     if (code == MF_OK && !fill_gaps(arena, &read))
         code = mf_fail_memory(&err);
     if (code != MF_OK) {

@@ -4,6 +4,7 @@
 #include "action/machine.h"
 #include "base/time.h"
 #include "gen/flyteidl2/workflow/run_logs_service.pb.h"
+#include "run/data.h"
 #include "tasklog/tasklog.h"
 
 #include <stdio.h>
@@ -132,7 +133,7 @@ static enum mf_code prepare(struct tail *tail, struct mf_arena *arena,
                             struct mf_error *err)
 {
     struct mf_action_row row;
-    enum mf_code code = mf_data_action(tail->data, arena, id, &row, err);
+    enum mf_code code = mf_run_action_row(tail->data->config.store, arena, id, &row, err);
     if (code != MF_OK)
         return code;
     if (attempt > (uint32_t)row.attempts)

@@ -18,11 +18,6 @@ void mf_data_on_action_data(void *data, struct mf_call *call);
 void mf_data_on_tail_logs(void *data, struct mf_call *call);
 void mf_data_on_run_logs(void *data, struct mf_call *call); /* RunLogsService */
 
-/* The row of an action that a request names. MF_INVALID_ARGUMENT when the id is incomplete, MF_NOT_FOUND. */
-enum mf_code mf_data_action(struct mf_data *data, struct mf_arena *arena,
-                            const struct pb_common_ActionIdentifier *id, struct mf_action_row *row,
-                            struct mf_error *err) MF_CHECK_RESULT;
-
 #define MF_DATA_EXPIRES_MAX 3600 /* of signed URLs, in seconds */
 /* Absent: the longest there is. MF_INVALID_ARGUMENT beyond it, and for less than a second. */
 enum mf_code mf_data_expires(const struct pb_google_protobuf_Duration *asked, int64_t *seconds,

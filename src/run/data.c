@@ -7,10 +7,25 @@
 #include "run/inputs.h"
 #include "run/service.h"
 
-#define DATA_MAX ((size_t)64 << 20)
-
 /* Of a condition the answer is the output; the SDK names a single output so. */
 #define VALUE_NAME MF_STR("o0")
+
+enum mf_code mf_run_action_row(struct mf_store *store, struct mf_arena *arena,
+                               const struct pb_common_ActionIdentifier *id, struct mf_action_row *row,
+                               struct mf_error *err)
+{
+    struct mf_db *db = NULL;
+    int64_t run_id = 0;
+    enum mf_code code = mf_run_action_id_check(id, "action_id", err);
+    if (code == MF_OK)
+        code = mf_store_reader(store, &db, err);
+    if (code == MF_OK)
+        code = mf_run_id(db, id->run->project, id->run->domain, id->run->name, &run_id, err);
+    if (code == MF_OK)
+        code = mf_action_get(db, arena, run_id, id->name, row, err);
+    mf_store_reader_done(store, db);
+    return code;
+}
 
 enum mf_code mf_run_data_uris(struct mf_arena *arena, const struct mf_action_row *row,
                               struct mf_run_data *out, struct mf_error *err)
@@ -62,13 +77,13 @@ void mf_run_on_data_uris(void *service, struct mf_call *call)
 
 /* An object that is not there (yet) reads as no message. */
 static enum mf_code read_message(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri,
-                                 const struct pb_type *type, void **out, struct mf_error *err)
+                                 size_t max, const struct pb_type *type, void **out, struct mf_error *err)
 {
     struct mf_str bytes;
     *out = NULL;
     if (uri.len == 0)
         return MF_OK;
-    enum mf_code code = mf_object_read(objects, arena, uri, DATA_MAX, &bytes, err);
+    enum mf_code code = mf_object_read(objects, arena, uri, max, &bytes, err);
     if (code == MF_NOT_FOUND)
         return MF_OK;
     if (code != MF_OK)
@@ -95,15 +110,17 @@ static enum mf_code answer_of_condition(struct mf_arena *arena, const struct mf_
 }
 
 enum mf_code mf_run_data_read(struct mf_objects *objects, struct mf_arena *arena,
-                              const struct mf_action_row *row, struct mf_run_data *out, struct mf_error *err)
+                              const struct mf_action_row *row, size_t max, struct mf_run_data *out,
+                              struct mf_error *err)
 {
     void *inputs = NULL;
     void *outputs = NULL;
+    max = max > 0 ? max : MF_RUN_DATA_MAX;
     enum mf_code code = mf_run_data_uris(arena, row, out, err);
     if (code == MF_OK)
-        code = read_message(objects, arena, out->inputs_uri, &pb_task_Inputs_type, &inputs, err);
+        code = read_message(objects, arena, out->inputs_uri, max, &pb_task_Inputs_type, &inputs, err);
     if (code == MF_OK)
-        code = read_message(objects, arena, out->outputs_uri, &pb_task_Outputs_type, &outputs, err);
+        code = read_message(objects, arena, out->outputs_uri, max, &pb_task_Outputs_type, &outputs, err);
     out->inputs = inputs;
     out->outputs = outputs;
     if (code == MF_OK && row->value.len > 0)
@@ -120,7 +137,8 @@ void mf_run_on_data(void *service, struct mf_call *call)
     struct mf_error err;
     enum mf_code code = read_pair(runs, mf_call_arena(call), request->action_id, &pair, &err);
     if (code == MF_OK)
-        code = mf_run_data_read(runs->objects, mf_call_arena(call), &pair.action, &data, &err);
+        code =
+            mf_run_data_read(runs->objects, mf_call_arena(call), &pair.action, runs->data_max, &data, &err);
     if (code != MF_OK) {
         mf_call_fail_error(call, &err);
         return;

@@ -62,6 +62,7 @@ static enum mf_code take_config(struct mf_runs *runs, const struct mf_runs_confi
     runs->store = config->store;
     runs->objects = config->objects;
     runs->domain_count = config->domain_count;
+    runs->data_max = config->data_max;
     runs->domains = calloc(config->domain_count + 1, sizeof *runs->domains);
     if (!runs->domains)
         return mf_fail_memory(err);

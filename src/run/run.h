@@ -18,6 +18,7 @@ struct mf_runs_config {
     struct mf_objects *objects;
     const struct mf_str *domains; /* runs can be made in these; none: in any */
     size_t domain_count;
+    size_t data_max; /* bytes of inputs or outputs that are shown; 0: 64 MiB */
 };
 
 enum mf_code mf_runs_serve(const struct mf_runs_config *config, struct mf_rpc *rpc, struct mf_runs **out,

@@ -16,6 +16,7 @@ struct mf_runs {
     struct mf_objects *objects;
     struct mf_str *domains;
     size_t domain_count;
+    size_t data_max;              /* see run/data.h */
     struct mf_trees *trees;       /* run/tree.h */
     struct mf_subjects *subjects; /* run/subject.h */
 };

@@ -113,6 +113,10 @@ enum mf_config_type {
     X(BUCKET, "bucket", TEXT, 0, 0, "mayfly", "Bucket of the embedded object store: s3://<bucket>/…")        \
     X(OBJECT_BYTES, "object-bytes", SIZE, 1048576, 5497558138880, "5GiB",                                    \
       "Largest object of the embedded object store.")                                                        \
+    X(DATA_BYTES, "data-bytes", SIZE, 1024, 1073741824, "64MiB",                                             \
+      "Largest inputs and outputs of an action that are shown, and inputs that are uploaded.")               \
+    X(LINK_EXPIRY, "link-expiry", DURATION, 1000, 604800000, "1h",                                           \
+      "Longest life of a signed link for an upload or a download.")                                          \
     X(CPUS, "cpus", REAL, 0, 100000, "0",                                                                    \
       "CPUs that running tasks may ask for in all. 0: those of the machine.")                                \
     X(MEMORY, "memory", SIZE, 0, 1152921504606846976, "0",                                                   \

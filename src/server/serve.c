@@ -19,6 +19,7 @@
 #include "secret/secret.h"
 #include "setting/setting.h"
 #include "task/task.h"
+#include "translate/translate.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -51,6 +52,7 @@ struct server {
     struct mf_projects *projects;
     struct mf_runs *runs;
     struct mf_data *data;
+    struct mf_translate *translate;
     struct mf_settings_service *settings;
     struct mf_vault *vault;
     struct mf_secrets *secrets;
@@ -246,6 +248,7 @@ static enum mf_code start_runs(struct server *s, struct mf_error *err)
 {
     struct mf_runs_config config = {.sys = s->sys, .store = s->store, .objects = s->objects};
     config.domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &config.domains);
+    config.data_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES);
     return mf_runs_serve(&config, s->rpc, &s->runs, err);
 }
 
@@ -290,11 +293,17 @@ static void stop_settings(struct server *s)
 
 static enum mf_code start_data(struct server *s, struct mf_error *err)
 {
+    const struct mf_str *domains = NULL;
+    size_t domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &domains);
     const struct mf_data_config config = {
         .sys = s->sys,
         .store = s->store,
         .objects = s->objects,
         .log_root = path_in(s, "logs"),
+        .data_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES),
+        .expiry_max_s = mf_config_int(s->config, MF_CONF_LINK_EXPIRY) / 1000,
+        .domains = domains,
+        .domain_count = domain_count,
     };
     return mf_data_serve(&config, s->rpc, &s->data, err);
 }
@@ -323,6 +332,20 @@ static enum mf_code start_hooks(struct server *s, struct mf_error *err)
     if (code != MF_OK)
         stop_hooks(s);
     return code;
+}
+
+static enum mf_code start_translate(struct server *s, struct mf_error *err)
+{
+    const struct mf_translate_config config = {
+        .store = s->store,
+        .objects = s->objects,
+        .literals_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES)};
+    return mf_translate_serve(&config, s->rpc, &s->translate, err);
+}
+
+static void stop_translate(struct server *s)
+{
+    mf_translate_free(s->translate);
 }
 
 /* The services that keep nothing of their own. */
@@ -487,6 +510,7 @@ static const struct step {
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
     {"data proxy", start_data, stop_data},
+    {"translator", start_translate, stop_translate},
     {"settings", start_settings, stop_settings},
     {"secrets", start_secrets, stop_secrets},
     {"webhooks", start_hooks, stop_hooks},
