@@ -104,8 +104,11 @@ static bool has_index(const struct mf_run_plan *plan)
     const struct mf_run_order_key *keys = plan->keys;
     bool actions = plan->run_id != 0;
     bool by_created = strcmp(keys[0].column, CREATED) == 0;
-    if (!actions && (!in_domain(plan) || of_task(plan) || plan->scope->trigger_name.len > 0))
+    bool by_change = strcmp(keys[0].column, "a.seq") == 0;
+    if (!actions && (of_task(plan) || plan->scope->trigger_name.len > 0))
         return by_created;
+    if (!actions && !in_domain(plan))
+        return by_created || by_change;
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         bool served = actions ? orders[i].of_actions : orders[i].of_runs;
         if (!served || strncmp(keys[0].column, orders[i].column, strlen(orders[i].column)) != 0)
@@ -169,6 +172,14 @@ static void note_phases(struct mf_run_plan *plan, const struct mf_filter *filter
     plan->phases &= passing;
     plan->odd_phases = plan->odd_phases || odd;
     plan->chosen_phases = true;
+}
+
+/* A bound on the time of creation would lead the database away from an index in another order. */
+static void keep_order(struct mf_run_plan *plan)
+{
+    const struct mf_run_path *path = &plan->path;
+    bool by_created = strcmp(plan->keys[path->fixed].column, CREATED) == 0;
+    plan->path.by_created = path->by_created && by_created;
 }
 
 static void plan_phases(struct mf_run_plan *plan)
@@ -583,6 +594,7 @@ enum mf_code mf_run_plan(struct mf_db *db, struct mf_arena *arena, struct mf_run
     bool indexed = has_index(plan);
     plan->path = paths[0];
     plan_phases(plan);
+    keep_order(plan);
     if (indexed && !mf_run_rest_any(plan))
         return MF_OK;
     /* The narrowest first. */
@@ -602,5 +614,6 @@ enum mf_code mf_run_plan(struct mf_db *db, struct mf_arena *arena, struct mf_run
         }
     }
     plan_phases(plan);
+    keep_order(plan);
     return MF_OK;
 }
