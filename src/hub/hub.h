@@ -29,6 +29,7 @@ enum mf_topic_kind {
     MF_TOPIC_LOG,      /* an attempt's log has grown or ended: run_id + hash of "name/attempt" */
     MF_TOPIC_CACHE,    /* a cache reservation ended: hash of the key */
     MF_TOPIC_WEBHOOKS, /* a condition waits whose webhook is to be told */
+    MF_TOPIC_TRIGGERS, /* some trigger was deployed, switched or deleted */
 };
 
 struct mf_topic {

@@ -83,6 +83,10 @@ enum mf_config_type {
     X(PROJECTS, "projects", LIST, 0, 0, "flytesnacks", "Projects that are made at start when missing.")      \
     X(DOMAINS, "domains", LIST, 0, 0, "development,staging,production",                                      \
       "Domains that every project has, in this order.")                                                      \
+    X(REPLACE_TRIGGERS, "replace-triggers", BOOL, 0, 0, "false",                                             \
+      "A deploy of a task that brings no triggers takes away those the task has. Otherwise they stay as "    \
+      "they are, "                                                                                           \
+      "since they may have been made on their own.")                                                         \
     X(LOG_LEVEL, "log-level", LEVEL, 0, 0, "info", "Least severe lines to write to standard error.")         \
     X(IO_THREADS, "io-threads", INT, 0, 64, "0", "Threads that own sockets. 0: by the number of cores.")     \
     X(WORKERS, "workers", INT, 0, 512, "0", "Threads that run handlers. 0: by the number of cores.")         \

@@ -10,13 +10,13 @@
 #include "hook/hook.h"
 #include "project/project.h"
 #include "run/run.h"
+#include "secret/secret.h"
 #include "server/address.h"
 #include "server/auth.h"
 #include "server/client.h"
 #include "server/health.h"
 #include "server/metrics.h"
 #include "server/version.h"
-#include "secret/secret.h"
 #include "setting/setting.h"
 #include "task/task.h"
 #include "translate/translate.h"
@@ -50,6 +50,8 @@ struct server {
     struct mf_server *net;
     struct mf_objects *objects;
     struct mf_projects *projects;
+    struct mf_triggers *triggers;
+    struct mf_tasks *tasks;
     struct mf_runs *runs;
     struct mf_data *data;
     struct mf_translate *translate;
@@ -244,6 +246,31 @@ static void stop_projects(struct server *s)
     mf_projects_free(s->projects);
 }
 
+static enum mf_code start_triggers(struct server *s, struct mf_error *err)
+{
+    return mf_triggers_new(s->store, &s->triggers, err);
+}
+
+static void stop_triggers(struct server *s)
+{
+    mf_triggers_free(s->triggers);
+}
+
+static enum mf_code start_tasks(struct server *s, struct mf_error *err)
+{
+    const struct mf_tasks_config config = {
+        .store = s->store,
+        .triggers = s->triggers,
+        .replace_triggers = number(s, MF_CONF_REPLACE_TRIGGERS) != 0,
+    };
+    return mf_tasks_new(&config, &s->tasks, err);
+}
+
+static void stop_tasks(struct server *s)
+{
+    mf_tasks_free(s->tasks);
+}
+
 static enum mf_code start_runs(struct server *s, struct mf_error *err)
 {
     struct mf_runs_config config = {.sys = s->sys, .store = s->store, .objects = s->objects};
@@ -313,6 +340,18 @@ static void stop_data(struct server *s)
     mf_data_free(s->data);
 }
 
+static enum mf_code start_translate(struct server *s, struct mf_error *err)
+{
+    const struct mf_translate_config config = {
+        .store = s->store, .objects = s->objects, .literals_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES)};
+    return mf_translate_serve(&config, s->rpc, &s->translate, err);
+}
+
+static void stop_translate(struct server *s)
+{
+    mf_translate_free(s->translate);
+}
+
 static void stop_hooks(struct server *s)
 {
     mf_hooks_stop(s->hooks);
@@ -334,20 +373,6 @@ static enum mf_code start_hooks(struct server *s, struct mf_error *err)
     return code;
 }
 
-static enum mf_code start_translate(struct server *s, struct mf_error *err)
-{
-    const struct mf_translate_config config = {
-        .store = s->store,
-        .objects = s->objects,
-        .literals_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES)};
-    return mf_translate_serve(&config, s->rpc, &s->translate, err);
-}
-
-static void stop_translate(struct server *s)
-{
-    mf_translate_free(s->translate);
-}
-
 /* The services that keep nothing of their own. */
 static enum mf_code start_services(struct server *s, struct mf_error *err)
 {
@@ -358,7 +383,9 @@ static enum mf_code start_services(struct server *s, struct mf_error *err)
     if (code == MF_OK)
         code = mf_events_serve(s->store, s->rpc, err);
     if (code == MF_OK)
-        code = mf_tasks_serve(s->store, s->rpc, err);
+        code = mf_triggers_serve(s->triggers, s->rpc, err);
+    if (code == MF_OK)
+        code = mf_tasks_serve(s->tasks, s->rpc, err);
     if (code == MF_OK)
         code = mf_cache_serve(s->store, s->rpc, err);
     if (code == MF_OK)
@@ -507,6 +534,8 @@ static const struct step {
     {"vault", start_vault, stop_vault},
     {"objects", start_objects, stop_objects},
     {"projects", start_projects, stop_projects},
+    {"triggers", start_triggers, stop_triggers},
+    {"tasks", start_tasks, stop_tasks},
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
     {"data proxy", start_data, stop_data},

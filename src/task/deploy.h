@@ -11,17 +11,16 @@ struct pb_task_DeployTaskRequest;
  * documentation.long_description. */
 #define MF_TASK_SHORT_TEXT_MAX 255
 #define MF_TASK_LONG_TEXT_MAX 2048
+#define MF_TASK_TRIGGERS_MAX 1000
 
 /* The name without its environment: prefix "<environment>." cut, else what follows the last dot, else all of
  * it. */
 struct mf_str mf_task_function_name(struct mf_str task_name, struct mf_str environment);
 
 /* Checks the request and makes the row of it (times are left 0); long texts of the stored spec are cut at a
- * character. MF_INVALID_ARGUMENT with the path of the field; MF_UNIMPLEMENTED when there are triggers. */
+ * character. MF_INVALID_ARGUMENT with the path of the field. The triggers of the request are not looked at.
+ */
 enum mf_code mf_task_row_from_request(struct mf_arena *arena, const struct pb_task_DeployTaskRequest *request,
                                       struct mf_task_row *row, struct mf_error *err) MF_CHECK_RESULT;
-
-/* Handler; the service is the store. */
-void mf_task_on_deploy(void *store, struct mf_call *call);
 
 #endif

@@ -23,7 +23,8 @@ CREATE TABLE task (
     version TEXT NOT NULL,
     environment TEXT NOT NULL,
     function_name TEXT NOT NULL,
-    deployed_by TEXT NOT NULL,
+    deployed_by TEXT NOT NULL, -- subject
+    deployer BLOB NOT NULL,    -- flyteidl2.common.EnrichedIdentity
     env_description TEXT NOT NULL,
     short_description TEXT NOT NULL,
     is_entrypoint INTEGER NOT NULL,

@@ -236,7 +236,7 @@ static enum mf_code add_task(struct mf_tx *tx, const void *data, struct mf_error
         .deployed_by = MF_STR_EMPTY,
         .spec = *spec,
     };
-    return mf_task_put(mf_tx_db(tx), &row, err);
+    return mf_task_put(mf_tx_db(tx), &row, NULL, err);
 }
 
 static void inputs_of_a_deployed_task(void **state)

@@ -47,7 +47,7 @@ static enum mf_code put_world(struct mf_tx *tx, const void *data, struct mf_erro
     enum mf_code code = mf_project_insert(mf_tx_db(tx), &active, err);
     if (code == MF_OK)
         code = mf_project_insert(mf_tx_db(tx), &archived, err);
-    return code == MF_OK ? mf_task_put(mf_tx_db(tx), &task, err) : code;
+    return code == MF_OK ? mf_task_put(mf_tx_db(tx), &task, NULL, err) : code;
 }
 
 static int set_up(void **state)
