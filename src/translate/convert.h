@@ -51,50 +51,50 @@ void mf_conv_leave(struct mf_conv *c, struct mf_conv_place *place, int messages)
 /* ---- JSON ---- */
 
 /* NULL when memory ran out; given NULL, or a string without .ptr, they give NULL. */
-struct pb_google_protobuf_Value *mf_json_null(struct mf_arena *arena);
-struct pb_google_protobuf_Value *mf_json_bool(struct mf_arena *arena, bool value);
-struct pb_google_protobuf_Value *mf_json_number(struct mf_arena *arena, double value);
-struct pb_google_protobuf_Value *mf_json_integer(struct mf_arena *arena, int64_t value);
-struct pb_google_protobuf_Value *mf_json_unsigned(struct mf_arena *arena, uint64_t value);
-struct pb_google_protobuf_Value *mf_json_string(struct mf_arena *arena, struct mf_str value);
-struct pb_google_protobuf_Value *mf_json_text(struct mf_arena *arena, const char *value);
-struct pb_google_protobuf_Value *mf_json_object(struct mf_arena *arena,
-                                                struct pb_google_protobuf_Struct *fields);
-struct pb_google_protobuf_Value *mf_json_list(struct mf_arena *arena,
-                                              struct pb_google_protobuf_ListValue *items);
+struct pb_google_protobuf_Value *mf_value_null(struct mf_arena *arena);
+struct pb_google_protobuf_Value *mf_value_bool(struct mf_arena *arena, bool value);
+struct pb_google_protobuf_Value *mf_value_number(struct mf_arena *arena, double value);
+struct pb_google_protobuf_Value *mf_value_integer(struct mf_arena *arena, int64_t value);
+struct pb_google_protobuf_Value *mf_value_unsigned(struct mf_arena *arena, uint64_t value);
+struct pb_google_protobuf_Value *mf_value_string(struct mf_arena *arena, struct mf_str value);
+struct pb_google_protobuf_Value *mf_value_text(struct mf_arena *arena, const char *value);
+struct pb_google_protobuf_Value *mf_value_object(struct mf_arena *arena,
+                                                 struct pb_google_protobuf_Struct *fields);
+struct pb_google_protobuf_Value *mf_value_list(struct mf_arena *arena,
+                                               struct pb_google_protobuf_ListValue *items);
 /* {"type": "null"}, which the launch form shows as no value. */
-struct pb_google_protobuf_Value *mf_json_none(struct mf_arena *arena);
+struct pb_google_protobuf_Value *mf_value_none(struct mf_arena *arena);
 
 /* Adds a field at its place in the order of names, or replaces the one of that name. False when memory ran
  * out or value is NULL. */
-bool mf_json_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, const char *name,
-                 struct pb_google_protobuf_Value *value);
+bool mf_value_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, const char *name,
+                  struct pb_google_protobuf_Value *value);
 /* Adds a field at the end. */
-bool mf_json_append(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, struct mf_str name,
-                    struct pb_google_protobuf_Value *value);
+bool mf_value_append(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, struct mf_str name,
+                     struct pb_google_protobuf_Value *value);
 
 /* Puts the fields in the order of their names. */
-void mf_json_sort_fields(struct pb_google_protobuf_Struct *object);
+void mf_value_sort_fields(struct pb_google_protobuf_Struct *object);
 
 /* These take NULL and values of another kind, and then give NULL or the empty string. */
-const struct pb_google_protobuf_Value *mf_json_get(const struct pb_google_protobuf_Struct *object,
-                                                   struct mf_str name);
-const struct pb_google_protobuf_Value *mf_json_field(const struct pb_google_protobuf_Value *object,
-                                                     const char *name);
-struct pb_google_protobuf_Struct *mf_json_fields(const struct pb_google_protobuf_Value *value);
-struct pb_google_protobuf_ListValue *mf_json_items(const struct pb_google_protobuf_Value *value);
-struct mf_str mf_json_chars(const struct pb_google_protobuf_Value *value); /* .ptr NULL: no string */
+const struct pb_google_protobuf_Value *mf_value_get(const struct pb_google_protobuf_Struct *object,
+                                                    struct mf_str name);
+const struct pb_google_protobuf_Value *mf_value_field(const struct pb_google_protobuf_Value *object,
+                                                      const char *name);
+struct pb_google_protobuf_Struct *mf_value_fields(const struct pb_google_protobuf_Value *value);
+struct pb_google_protobuf_ListValue *mf_value_items(const struct pb_google_protobuf_Value *value);
+struct mf_str mf_value_chars(const struct pb_google_protobuf_Value *value); /* .ptr NULL: no string */
 /* null, {"type": "null"}, or no value at all. */
-bool mf_json_is_null(const struct pb_google_protobuf_Value *value);
+bool mf_value_is_null(const struct pb_google_protobuf_Value *value);
 /* A whole number within 64 bits, or its digits. */
-bool mf_json_to_integer(const struct pb_google_protobuf_Value *value, int64_t *out);
+bool mf_value_to_integer(const struct pb_google_protobuf_Value *value, int64_t *out);
 /* A number, or the name of one that JSON has no form for. */
-bool mf_json_to_number(const struct pb_google_protobuf_Value *value, double *out);
+bool mf_value_to_number(const struct pb_google_protobuf_Value *value, double *out);
 /* "a string", for messages. */
-const char *mf_json_kind(const struct pb_google_protobuf_Value *value);
+const char *mf_value_kind(const struct pb_google_protobuf_Value *value);
 /* A copy with the fields of every object in the order of their names. */
-enum mf_code mf_json_sorted(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
-                            struct pb_google_protobuf_Value **out) MF_CHECK_RESULT;
+enum mf_code mf_value_sorted(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
+                             struct pb_google_protobuf_Value **out) MF_CHECK_RESULT;
 
 /* ---- parts ---- */
 

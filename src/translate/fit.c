@@ -52,7 +52,7 @@ static int string_score(struct mf_conv *c, const struct pb_core_LiteralType *typ
     case pb_core_INTEGER:
         return is_digits(text) ? 70 : 0;
     case pb_core_FLOAT:
-        return mf_json_to_number(value, &number) ? 70 : 0;
+        return mf_value_to_number(value, &number) ? 70 : 0;
     default:
         return 0;
     }
@@ -64,25 +64,25 @@ static int string_score(struct mf_conv *c, const struct pb_core_LiteralType *typ
 static bool kind_suits(const struct pb_google_protobuf_Struct *schema,
                        const struct pb_google_protobuf_Value *value)
 {
-    struct mf_str name = mf_json_chars(mf_json_get(schema, MF_STR("type")));
+    struct mf_str name = mf_value_chars(mf_value_get(schema, MF_STR("type")));
     int64_t integer;
     double number;
     if (name.len == 0)
         return true;
     if (mf_str_eq_c(name, "integer"))
-        return mf_json_to_integer(value, &integer);
+        return mf_value_to_integer(value, &integer);
     if (mf_str_eq_c(name, "number"))
-        return mf_json_to_number(value, &number);
+        return mf_value_to_number(value, &number);
     if (mf_str_eq_c(name, "string"))
-        return mf_json_chars(value).ptr != NULL;
+        return mf_value_chars(value).ptr != NULL;
     if (mf_str_eq_c(name, "boolean"))
         return value && value->kind_case == pb_google_protobuf_Value_tag_bool_value;
     if (mf_str_eq_c(name, "array"))
-        return mf_json_items(value) != NULL;
+        return mf_value_items(value) != NULL;
     if (mf_str_eq_c(name, "object"))
-        return mf_json_fields(value) != NULL;
+        return mf_value_fields(value) != NULL;
     if (mf_str_eq_c(name, "null"))
-        return mf_json_is_null(value);
+        return mf_value_is_null(value);
     return true;
 }
 
@@ -90,9 +90,9 @@ static enum mf_code structure_score(struct mf_conv *c, const struct pb_google_pr
                                     const struct pb_google_protobuf_Struct *object, int *score)
 {
     const struct pb_google_protobuf_Struct *known =
-        mf_json_fields(mf_json_get(metadata, MF_STR("properties")));
+        mf_value_fields(mf_value_get(metadata, MF_STR("properties")));
     const struct pb_google_protobuf_ListValue *required =
-        mf_json_items(mf_json_get(metadata, MF_STR("required")));
+        mf_value_items(mf_value_get(metadata, MF_STR("required")));
     uint64_t all = object->fields.count;
     uint64_t good = 0;
     *score = 50;
@@ -104,11 +104,11 @@ static enum mf_code structure_score(struct mf_conv *c, const struct pb_google_pr
     if (code != MF_OK)
         return code;
     for (uint32_t i = 0; i < object->fields.count; i++) {
-        const struct pb_google_protobuf_Value *schema = mf_json_get(known, object->fields.items[i]->key);
-        good += schema && kind_suits(mf_json_fields(schema), object->fields.items[i]->value);
+        const struct pb_google_protobuf_Value *schema = mf_value_get(known, object->fields.items[i]->key);
+        good += schema && kind_suits(mf_value_fields(schema), object->fields.items[i]->value);
     }
     for (uint32_t i = 0; required && i < required->values.count; i++)
-        all += mf_json_get(object, mf_json_chars(required->values.items[i])) == NULL;
+        all += mf_value_get(object, mf_value_chars(required->values.items[i])) == NULL;
     if (all > 0)
         *score = 10 + (int)(80 * good / all);
     return MF_OK;
@@ -116,7 +116,7 @@ static enum mf_code structure_score(struct mf_conv *c, const struct pb_google_pr
 
 static bool has_text(const struct pb_google_protobuf_Struct *object, const char *name)
 {
-    return mf_json_chars(mf_json_get(object, mf_str_from_c(name))).ptr != NULL;
+    return mf_value_chars(mf_value_get(object, mf_str_from_c(name))).ptr != NULL;
 }
 
 static int dataset_score(const struct pb_google_protobuf_Struct *object)
@@ -129,7 +129,7 @@ static int dataset_score(const struct pb_google_protobuf_Struct *object)
 static int blob_score(const struct pb_google_protobuf_Struct *object)
 {
     bool good = has_text(object, "uri") && has_text(object, "format") &&
-                mf_json_get(object, MF_STR("dimensionality"));
+                mf_value_get(object, MF_STR("dimensionality"));
     if (!good)
         return 0;
     return object->fields.count == 3 ? 97 : 61;
@@ -194,7 +194,7 @@ static enum mf_code union_score(struct mf_conv *c, const struct pb_core_UnionTyp
 enum mf_code mf_conv_fit(struct mf_conv *c, const struct pb_core_LiteralType *type,
                          const struct pb_google_protobuf_Value *value, int *score)
 {
-    struct mf_str text = mf_json_chars(value);
+    struct mf_str text = mf_value_chars(value);
     *score = 0;
     enum mf_code code = mf_conv_enter(c, NULL, 1);
     if (code != MF_OK) {
@@ -203,7 +203,7 @@ enum mf_code mf_conv_fit(struct mf_conv *c, const struct pb_core_LiteralType *ty
     }
     if (type && type->type_case == pb_core_LiteralType_tag_union_type)
         code = union_score(c, type->type.union_type, value, score);
-    else if (mf_json_is_null(value))
+    else if (mf_value_is_null(value))
         *score = mf_conv_is_simple(type, pb_core_NONE) ? PERFECT : 0;
     else if (!type)
         *score = 0;
@@ -213,10 +213,10 @@ enum mf_code mf_conv_fit(struct mf_conv *c, const struct pb_core_LiteralType *ty
         *score = number_score(type, value->kind.number_value);
     else if (text.ptr)
         *score = string_score(c, type, text, value);
-    else if (mf_json_fields(value))
-        code = object_score(c, type, mf_json_fields(value), score);
-    else if (mf_json_items(value) && type->type_case == pb_core_LiteralType_tag_collection_type)
-        code = list_score(c, type->type.collection_type, mf_json_items(value), score);
+    else if (mf_value_fields(value))
+        code = object_score(c, type, mf_value_fields(value), score);
+    else if (mf_value_items(value) && type->type_case == pb_core_LiteralType_tag_collection_type)
+        code = list_score(c, type->type.collection_type, mf_value_items(value), score);
     mf_conv_leave(c, NULL, 1);
     return code;
 }

@@ -4,20 +4,20 @@
 static enum mf_code put(struct mf_conv *c, struct pb_google_protobuf_Struct *object, const char *name,
                         struct pb_google_protobuf_Value *value)
 {
-    return mf_json_put(c->arena, object, name, value) ? MF_OK : mf_fail_memory(c->err);
+    return mf_value_put(c->arena, object, name, value) ? MF_OK : mf_fail_memory(c->err);
 }
 
 /* A blob's default is that of each of its parts. */
 static enum mf_code put_blob(struct mf_conv *c, struct pb_google_protobuf_Struct *schema,
                              const struct pb_google_protobuf_Value *value)
 {
-    const struct pb_google_protobuf_Struct *parts = mf_json_fields(value);
-    const struct pb_google_protobuf_Value *properties = mf_json_get(schema, MF_STR("properties"));
+    const struct pb_google_protobuf_Struct *parts = mf_value_fields(value);
+    const struct pb_google_protobuf_Value *properties = mf_value_get(schema, MF_STR("properties"));
     enum mf_code code = MF_OK;
     for (uint32_t i = 0; parts && code == MF_OK && i < parts->fields.count; i++) {
         const struct pb_google_protobuf_Struct_FieldsEntry *part = parts->fields.items[i];
         struct pb_google_protobuf_Struct *property =
-            mf_json_fields(mf_json_get(mf_json_fields(properties), part->key));
+            mf_value_fields(mf_value_get(mf_value_fields(properties), part->key));
         if (property)
             code = put(c, property, "default", part->value);
     }
@@ -50,7 +50,7 @@ static enum mf_code put_variant(struct mf_conv *c, struct pb_google_protobuf_Str
     enum mf_code code = mf_conv_variant(c, type, value, &guessed);
     if (code != MF_OK || (guessed && same_variant(guessed, own)))
         return code;
-    return put(c, schema, "structure", mf_json_string(c->arena, own->structure->tag));
+    return put(c, schema, "structure", mf_value_string(c->arena, own->structure->tag));
 }
 
 enum mf_code mf_conv_property(struct mf_conv *c, struct mf_str name, const struct pb_core_Variable *variable,
@@ -62,13 +62,13 @@ enum mf_code mf_conv_property(struct mf_conv *c, struct mf_str name, const struc
     enum mf_code code = mf_conv_schema(c, type, out);
     *required = !mf_conv_null_variant(type);
     if (code == MF_OK && variable && variable->description.len > 0 && !mf_str_eq(variable->description, name))
-        code = put(c, *out, "description", mf_json_string(c->arena, variable->description));
+        code = put(c, *out, "description", mf_value_string(c->arena, variable->description));
     if (code != MF_OK || !literal)
         return code;
     code = mf_conv_literal_to_json(c, literal, &value);
     if (code != MF_OK)
         return code;
-    if (mf_json_is_null(value))
+    if (mf_value_is_null(value))
         *required = false;
     if (type && type->type_case == pb_core_LiteralType_tag_blob)
         return put_blob(c, *out, value);
@@ -87,8 +87,8 @@ static enum mf_code gather_part(struct mf_conv *c, const struct pb_google_protob
                                 struct pb_google_protobuf_Value **out)
 {
     struct mf_conv_place place = {.name = part->key};
-    const struct pb_google_protobuf_Struct *schema = mf_json_fields(part->value);
-    const struct pb_google_protobuf_Value *given = mf_json_get(schema, MF_STR("default"));
+    const struct pb_google_protobuf_Struct *schema = mf_value_fields(part->value);
+    const struct pb_google_protobuf_Value *given = mf_value_get(schema, MF_STR("default"));
     enum mf_code code = mf_conv_enter(c, &place, MF_CONV_OBJECT);
     *out = NULL;
     if (code == MF_OK && given)
@@ -104,9 +104,9 @@ static enum mf_code gather(struct mf_conv *c, const struct pb_google_protobuf_St
                            struct pb_google_protobuf_Value **out)
 {
     const struct pb_google_protobuf_Struct *properties =
-        mf_json_fields(mf_json_get(schema, MF_STR("properties")));
+        mf_value_fields(mf_value_get(schema, MF_STR("properties")));
     const struct pb_google_protobuf_ListValue *required =
-        mf_json_items(mf_json_get(schema, MF_STR("required")));
+        mf_value_items(mf_value_get(schema, MF_STR("required")));
     struct pb_google_protobuf_Struct *object = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     *out = NULL;
     if (!object)
@@ -116,7 +116,7 @@ static enum mf_code gather(struct mf_conv *c, const struct pb_google_protobuf_St
         enum mf_code code = gather_part(c, properties->fields.items[i], &value);
         if (code != MF_OK)
             return code;
-        if (value && !mf_json_append(c->arena, object, properties->fields.items[i]->key, value))
+        if (value && !mf_value_append(c->arena, object, properties->fields.items[i]->key, value))
             return mf_fail_memory(c->err);
     }
     if (object->fields.count == 0)
@@ -125,10 +125,10 @@ static enum mf_code gather(struct mf_conv *c, const struct pb_google_protobuf_St
         enum mf_code code = mf_conv_step(c, object->fields.count);
         if (code != MF_OK)
             return code;
-        if (!mf_json_get(object, mf_json_chars(required->values.items[i])))
+        if (!mf_value_get(object, mf_value_chars(required->values.items[i])))
             return MF_OK;
     }
-    *out = mf_json_object(c->arena, object);
+    *out = mf_value_object(c->arena, object);
     return *out ? MF_OK : mf_fail_memory(c->err);
 }
 
@@ -136,25 +136,25 @@ static enum mf_code gather(struct mf_conv *c, const struct pb_google_protobuf_St
 static bool is_blank_blob(const struct pb_core_LiteralType *type,
                           const struct pb_google_protobuf_Value *value)
 {
-    return type->type_case == pb_core_LiteralType_tag_blob && mf_json_fields(value) &&
-           mf_json_chars(mf_json_field(value, "uri")).len == 0;
+    return type->type_case == pb_core_LiteralType_tag_blob && mf_value_fields(value) &&
+           mf_value_chars(mf_value_field(value, "uri")).len == 0;
 }
 
 enum mf_code mf_conv_property_literal(struct mf_conv *c, const struct pb_google_protobuf_Value *property,
                                       struct pb_core_Literal **out)
 {
-    const struct pb_google_protobuf_Struct *schema = mf_json_fields(property);
+    const struct pb_google_protobuf_Struct *schema = mf_value_fields(property);
     const struct pb_google_protobuf_Value *given;
     struct pb_google_protobuf_Value *gathered = NULL;
     struct pb_core_LiteralType *type = NULL;
     *out = NULL;
     if (!schema)
         return mf_conv_fail(c, MF_INVALID_ARGUMENT, "the schema must be an object, not %s",
-                            mf_json_kind(property));
+                            mf_value_kind(property));
     enum mf_code code = mf_conv_type(c, schema, &type);
     if (code != MF_OK)
         return code;
-    given = mf_json_get(schema, MF_STR("default"));
+    given = mf_value_get(schema, MF_STR("default"));
     if (!given &&
         (type->type_case == pb_core_LiteralType_tag_blob || mf_conv_is_simple(type, pb_core_STRUCT))) {
         code = gather(c, schema, &gathered);

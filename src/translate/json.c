@@ -74,12 +74,12 @@ static struct pb_google_protobuf_Value *new_value(struct mf_arena *arena, int32_
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_null(struct mf_arena *arena)
+struct pb_google_protobuf_Value *mf_value_null(struct mf_arena *arena)
 {
     return new_value(arena, pb_google_protobuf_Value_tag_null_value);
 }
 
-struct pb_google_protobuf_Value *mf_json_bool(struct mf_arena *arena, bool boolean)
+struct pb_google_protobuf_Value *mf_value_bool(struct mf_arena *arena, bool boolean)
 {
     struct pb_google_protobuf_Value *value = new_value(arena, pb_google_protobuf_Value_tag_bool_value);
     if (value)
@@ -87,33 +87,33 @@ struct pb_google_protobuf_Value *mf_json_bool(struct mf_arena *arena, bool boole
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_number(struct mf_arena *arena, double number)
+struct pb_google_protobuf_Value *mf_value_number(struct mf_arena *arena, double number)
 {
     if (isnan(number))
-        return mf_json_text(arena, "NaN");
+        return mf_value_text(arena, "NaN");
     if (isinf(number))
-        return mf_json_text(arena, number > 0 ? "Infinity" : "-Infinity");
+        return mf_value_text(arena, number > 0 ? "Infinity" : "-Infinity");
     struct pb_google_protobuf_Value *value = new_value(arena, pb_google_protobuf_Value_tag_number_value);
     if (value)
         value->kind.number_value = number;
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_integer(struct mf_arena *arena, int64_t integer)
+struct pb_google_protobuf_Value *mf_value_integer(struct mf_arena *arena, int64_t integer)
 {
     if (integer >= -EXACT && integer <= EXACT)
-        return mf_json_number(arena, (double)integer);
-    return mf_json_string(arena, mf_str_printf(arena, "%" PRId64, integer));
+        return mf_value_number(arena, (double)integer);
+    return mf_value_string(arena, mf_str_printf(arena, "%" PRId64, integer));
 }
 
-struct pb_google_protobuf_Value *mf_json_unsigned(struct mf_arena *arena, uint64_t integer)
+struct pb_google_protobuf_Value *mf_value_unsigned(struct mf_arena *arena, uint64_t integer)
 {
     if (integer <= INT64_MAX)
-        return mf_json_integer(arena, (int64_t)integer);
-    return mf_json_string(arena, mf_str_printf(arena, "%" PRIu64, integer));
+        return mf_value_integer(arena, (int64_t)integer);
+    return mf_value_string(arena, mf_str_printf(arena, "%" PRIu64, integer));
 }
 
-struct pb_google_protobuf_Value *mf_json_string(struct mf_arena *arena, struct mf_str string)
+struct pb_google_protobuf_Value *mf_value_string(struct mf_arena *arena, struct mf_str string)
 {
     struct pb_google_protobuf_Value *value =
         string.ptr || string.len == 0 ? new_value(arena, pb_google_protobuf_Value_tag_string_value) : NULL;
@@ -122,13 +122,13 @@ struct pb_google_protobuf_Value *mf_json_string(struct mf_arena *arena, struct m
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_text(struct mf_arena *arena, const char *text)
+struct pb_google_protobuf_Value *mf_value_text(struct mf_arena *arena, const char *text)
 {
-    return mf_json_string(arena, mf_str_from_c(text));
+    return mf_value_string(arena, mf_str_from_c(text));
 }
 
-struct pb_google_protobuf_Value *mf_json_object(struct mf_arena *arena,
-                                                struct pb_google_protobuf_Struct *fields)
+struct pb_google_protobuf_Value *mf_value_object(struct mf_arena *arena,
+                                                 struct pb_google_protobuf_Struct *fields)
 {
     struct pb_google_protobuf_Value *value =
         fields ? new_value(arena, pb_google_protobuf_Value_tag_struct_value) : NULL;
@@ -137,8 +137,8 @@ struct pb_google_protobuf_Value *mf_json_object(struct mf_arena *arena,
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_list(struct mf_arena *arena,
-                                              struct pb_google_protobuf_ListValue *items)
+struct pb_google_protobuf_Value *mf_value_list(struct mf_arena *arena,
+                                               struct pb_google_protobuf_ListValue *items)
 {
     struct pb_google_protobuf_Value *value =
         items ? new_value(arena, pb_google_protobuf_Value_tag_list_value) : NULL;
@@ -147,16 +147,16 @@ struct pb_google_protobuf_Value *mf_json_list(struct mf_arena *arena,
     return value;
 }
 
-struct pb_google_protobuf_Value *mf_json_none(struct mf_arena *arena)
+struct pb_google_protobuf_Value *mf_value_none(struct mf_arena *arena)
 {
     struct pb_google_protobuf_Struct *object = MF_NEW(arena, struct pb_google_protobuf_Struct);
-    if (!object || !mf_json_put(arena, object, "type", mf_json_text(arena, "null")))
+    if (!object || !mf_value_put(arena, object, "type", mf_value_text(arena, "null")))
         return NULL;
-    return mf_json_object(arena, object);
+    return mf_value_object(arena, object);
 }
 
-bool mf_json_append(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, struct mf_str name,
-                    struct pb_google_protobuf_Value *value)
+bool mf_value_append(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, struct mf_str name,
+                     struct pb_google_protobuf_Value *value)
 {
     struct pb_google_protobuf_Struct_FieldsEntry *entry =
         value ? MF_NEW(arena, struct pb_google_protobuf_Struct_FieldsEntry) : NULL;
@@ -167,8 +167,8 @@ bool mf_json_append(struct mf_arena *arena, struct pb_google_protobuf_Struct *ob
     return PB_PUSH(arena, object->fields, entry);
 }
 
-bool mf_json_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, const char *name,
-                 struct pb_google_protobuf_Value *value)
+bool mf_value_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *object, const char *name,
+                  struct pb_google_protobuf_Value *value)
 {
     struct mf_str key = mf_str_from_c(name);
     struct pb_google_protobuf_Struct_FieldsEntry *entry;
@@ -180,7 +180,7 @@ bool mf_json_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *objec
             return true;
         }
     }
-    if (!mf_json_append(arena, object, key, value))
+    if (!mf_value_append(arena, object, key, value))
         return false;
     uint32_t at = object->fields.count - 1;
     entry = object->fields.items[at];
@@ -192,8 +192,8 @@ bool mf_json_put(struct mf_arena *arena, struct pb_google_protobuf_Struct *objec
 
 /* ---- looking ---- */
 
-const struct pb_google_protobuf_Value *mf_json_get(const struct pb_google_protobuf_Struct *object,
-                                                   struct mf_str name)
+const struct pb_google_protobuf_Value *mf_value_get(const struct pb_google_protobuf_Struct *object,
+                                                    struct mf_str name)
 {
     for (uint32_t i = 0; object && i < object->fields.count; i++) {
         if (mf_str_eq(object->fields.items[i]->key, name))
@@ -202,41 +202,41 @@ const struct pb_google_protobuf_Value *mf_json_get(const struct pb_google_protob
     return NULL;
 }
 
-const struct pb_google_protobuf_Value *mf_json_field(const struct pb_google_protobuf_Value *object,
-                                                     const char *name)
+const struct pb_google_protobuf_Value *mf_value_field(const struct pb_google_protobuf_Value *object,
+                                                      const char *name)
 {
-    return mf_json_get(mf_json_fields(object), mf_str_from_c(name));
+    return mf_value_get(mf_value_fields(object), mf_str_from_c(name));
 }
 
-struct pb_google_protobuf_Struct *mf_json_fields(const struct pb_google_protobuf_Value *value)
+struct pb_google_protobuf_Struct *mf_value_fields(const struct pb_google_protobuf_Value *value)
 {
     return value && value->kind_case == pb_google_protobuf_Value_tag_struct_value ? value->kind.struct_value
                                                                                   : NULL;
 }
 
-struct pb_google_protobuf_ListValue *mf_json_items(const struct pb_google_protobuf_Value *value)
+struct pb_google_protobuf_ListValue *mf_value_items(const struct pb_google_protobuf_Value *value)
 {
     return value && value->kind_case == pb_google_protobuf_Value_tag_list_value ? value->kind.list_value
                                                                                 : NULL;
 }
 
-struct mf_str mf_json_chars(const struct pb_google_protobuf_Value *value)
+struct mf_str mf_value_chars(const struct pb_google_protobuf_Value *value)
 {
     if (!value || value->kind_case != pb_google_protobuf_Value_tag_string_value)
         return (struct mf_str){0};
     return value->kind.string_value.len > 0 ? value->kind.string_value : MF_STR_EMPTY;
 }
 
-bool mf_json_is_null(const struct pb_google_protobuf_Value *value)
+bool mf_value_is_null(const struct pb_google_protobuf_Value *value)
 {
-    const struct pb_google_protobuf_Struct *object = mf_json_fields(value);
+    const struct pb_google_protobuf_Struct *object = mf_value_fields(value);
     if (!value || value->kind_case == 0 || value->kind_case == pb_google_protobuf_Value_tag_null_value)
         return true;
     return object && object->fields.count == 1 &&
-           mf_str_eq_c(mf_json_chars(mf_json_field(value, "type")), "null");
+           mf_str_eq_c(mf_value_chars(mf_value_field(value, "type")), "null");
 }
 
-bool mf_json_to_integer(const struct pb_google_protobuf_Value *value, int64_t *out)
+bool mf_value_to_integer(const struct pb_google_protobuf_Value *value, int64_t *out)
 {
     if (value && value->kind_case == pb_google_protobuf_Value_tag_string_value)
         return mf_str_to_i64(value->kind.string_value, out);
@@ -249,9 +249,9 @@ bool mf_json_to_integer(const struct pb_google_protobuf_Value *value, int64_t *o
     return true;
 }
 
-bool mf_json_to_number(const struct pb_google_protobuf_Value *value, double *out)
+bool mf_value_to_number(const struct pb_google_protobuf_Value *value, double *out)
 {
-    struct mf_str text = mf_json_chars(value);
+    struct mf_str text = mf_value_chars(value);
     if (value && value->kind_case == pb_google_protobuf_Value_tag_number_value)
         *out = value->kind.number_value;
     else if (text.ptr && mf_str_eq_c(text, "NaN"))
@@ -265,7 +265,7 @@ bool mf_json_to_number(const struct pb_google_protobuf_Value *value, double *out
     return true;
 }
 
-const char *mf_json_kind(const struct pb_google_protobuf_Value *value)
+const char *mf_value_kind(const struct pb_google_protobuf_Value *value)
 {
     switch (value ? value->kind_case : 0) {
     case pb_google_protobuf_Value_tag_number_value:
@@ -275,7 +275,7 @@ const char *mf_json_kind(const struct pb_google_protobuf_Value *value)
     case pb_google_protobuf_Value_tag_bool_value:
         return "a boolean";
     case pb_google_protobuf_Value_tag_struct_value:
-        return mf_json_is_null(value) ? "null" : "an object";
+        return mf_value_is_null(value) ? "null" : "an object";
     case pb_google_protobuf_Value_tag_list_value:
         return "a list";
     default:
@@ -292,7 +292,7 @@ static int compare_fields(const void *a, const void *b)
     return mf_str_cmp((*x)->key, (*y)->key);
 }
 
-void mf_json_sort_fields(struct pb_google_protobuf_Struct *object)
+void mf_value_sort_fields(struct pb_google_protobuf_Struct *object)
 {
     if (object->fields.count > 1)
         qsort(object->fields.items, object->fields.count, sizeof *object->fields.items, compare_fields);
@@ -302,7 +302,7 @@ static enum mf_code sorted_object(struct mf_conv *c, const struct pb_google_prot
                                   struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_Struct *copy = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
-    *out = mf_json_object(c->arena, copy);
+    *out = mf_value_object(c->arena, copy);
     if (!*out)
         return mf_fail_memory(c->err);
     for (uint32_t i = 0; i < object->fields.count; i++) {
@@ -310,14 +310,14 @@ static enum mf_code sorted_object(struct mf_conv *c, const struct pb_google_prot
         struct pb_google_protobuf_Value *value = NULL;
         enum mf_code code = mf_conv_enter(c, &place, MF_CONV_OBJECT);
         if (code == MF_OK)
-            code = mf_json_sorted(c, object->fields.items[i]->value, &value);
+            code = mf_value_sorted(c, object->fields.items[i]->value, &value);
         mf_conv_leave(c, &place, MF_CONV_OBJECT);
         if (code != MF_OK)
             return code;
-        if (!mf_json_append(c->arena, copy, place.name, value))
+        if (!mf_value_append(c->arena, copy, place.name, value))
             return mf_fail_memory(c->err);
     }
-    mf_json_sort_fields(copy);
+    mf_value_sort_fields(copy);
     return MF_OK;
 }
 
@@ -325,7 +325,7 @@ static enum mf_code sorted_list(struct mf_conv *c, const struct pb_google_protob
                                 struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_ListValue *copy = MF_NEW(c->arena, struct pb_google_protobuf_ListValue);
-    *out = mf_json_list(c->arena, copy);
+    *out = mf_value_list(c->arena, copy);
     if (!*out)
         return mf_fail_memory(c->err);
     for (uint32_t i = 0; i < list->values.count; i++) {
@@ -333,7 +333,7 @@ static enum mf_code sorted_list(struct mf_conv *c, const struct pb_google_protob
         struct pb_google_protobuf_Value *value = NULL;
         enum mf_code code = mf_conv_enter(c, &place, MF_CONV_LIST);
         if (code == MF_OK)
-            code = mf_json_sorted(c, list->values.items[i], &value);
+            code = mf_value_sorted(c, list->values.items[i], &value);
         mf_conv_leave(c, &place, MF_CONV_LIST);
         if (code != MF_OK)
             return code;
@@ -343,14 +343,14 @@ static enum mf_code sorted_list(struct mf_conv *c, const struct pb_google_protob
     return MF_OK;
 }
 
-enum mf_code mf_json_sorted(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
-                            struct pb_google_protobuf_Value **out)
+enum mf_code mf_value_sorted(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
+                             struct pb_google_protobuf_Value **out)
 {
-    if (mf_json_fields(value))
-        return sorted_object(c, mf_json_fields(value), out);
-    if (mf_json_items(value))
-        return sorted_list(c, mf_json_items(value), out);
-    *out = mf_json_null(c->arena);
+    if (mf_value_fields(value))
+        return sorted_object(c, mf_value_fields(value), out);
+    if (mf_value_items(value))
+        return sorted_list(c, mf_value_items(value), out);
+    *out = mf_value_null(c->arena);
     if (!*out)
         return mf_fail_memory(c->err);
     if (value && value->kind_case != 0)

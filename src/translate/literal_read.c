@@ -57,7 +57,7 @@ enum mf_code mf_conv_none_literal(struct mf_conv *c, const struct pb_core_Litera
 static enum mf_code wrong_kind(struct mf_conv *c, const char *wanted,
                                const struct pb_google_protobuf_Value *value)
 {
-    return mf_conv_fail(c, MF_INVALID_ARGUMENT, "%s is wanted, not %s", wanted, mf_json_kind(value));
+    return mf_conv_fail(c, MF_INVALID_ARGUMENT, "%s is wanted, not %s", wanted, mf_value_kind(value));
 }
 
 /* ---- simple types ---- */
@@ -66,7 +66,7 @@ static enum mf_code integer_literal(struct mf_conv *c, const struct pb_google_pr
                                     struct pb_core_Literal **out)
 {
     struct pb_core_Primitive primitive = {.value_case = pb_core_Primitive_tag_integer};
-    if (mf_json_to_integer(value, &primitive.value.integer))
+    if (mf_value_to_integer(value, &primitive.value.integer))
         return primitive_literal(c, &primitive, out);
     if (value->kind_case == pb_google_protobuf_Value_tag_number_value)
         return mf_conv_fail(c, MF_INVALID_ARGUMENT, "%.17g is no whole number of 64 bits",
@@ -78,7 +78,7 @@ static enum mf_code datetime_literal(struct mf_conv *c, const struct pb_google_p
                                      struct pb_core_Literal **out)
 {
     struct pb_core_Primitive primitive = {.value_case = pb_core_Primitive_tag_datetime};
-    struct mf_str text = mf_json_chars(value);
+    struct mf_str text = mf_value_chars(value);
     if (!text.ptr)
         return wrong_kind(c, "a datetime such as \"2026-01-02T03:04:05Z\"", value);
     primitive.value.datetime = mf_conv_time_parse(c->arena, text);
@@ -94,7 +94,7 @@ static enum mf_code duration_literal(struct mf_conv *c, const struct pb_google_p
 {
     struct pb_core_Primitive primitive = {.value_case = pb_core_Primitive_tag_duration};
     struct pb_google_protobuf_Duration *duration = MF_NEW(c->arena, struct pb_google_protobuf_Duration);
-    struct mf_str text = mf_json_chars(value);
+    struct mf_str text = mf_value_chars(value);
     if (!duration)
         return mf_fail_memory(c->err);
     if (value->kind_case == pb_google_protobuf_Value_tag_number_value) {
@@ -118,13 +118,13 @@ static enum mf_code structure_literal(struct mf_conv *c, const struct pb_core_Li
                                       struct pb_core_Literal **out)
 {
     struct pb_core_Scalar *scalar;
-    if (!mf_json_fields(value))
+    if (!mf_value_fields(value))
         return wrong_kind(c, "an object", value);
     if (!mf_conv_is_msgpack(type)) {
         *out = scalar_literal(c, &scalar, pb_core_Scalar_tag_generic);
         if (!*out)
             return mf_fail_memory(c->err);
-        scalar->value.generic = mf_json_fields(value);
+        scalar->value.generic = mf_value_fields(value);
         return MF_OK;
     }
     struct pb_core_Binary *binary = MF_NEW(c->arena, struct pb_core_Binary);
@@ -133,7 +133,7 @@ static enum mf_code structure_literal(struct mf_conv *c, const struct pb_core_Li
         return mf_fail_memory(c->err);
     binary->tag = MF_STR("msgpack");
     scalar->value.binary = binary;
-    return mf_json_to_msgpack(c, value, type->metadata, &binary->value);
+    return mf_value_to_msgpack(c, value, type->metadata, &binary->value);
 }
 
 static enum mf_code simple_literal(struct mf_conv *c, const struct pb_core_LiteralType *type,
@@ -151,12 +151,12 @@ static enum mf_code simple_literal(struct mf_conv *c, const struct pb_core_Liter
         return structure_literal(c, type, value, out);
     case pb_core_FLOAT:
         primitive.value_case = pb_core_Primitive_tag_float_value;
-        if (!mf_json_to_number(value, &primitive.value.float_value))
+        if (!mf_value_to_number(value, &primitive.value.float_value))
             return wrong_kind(c, "a number", value);
         return primitive_literal(c, &primitive, out);
     case pb_core_STRING:
         primitive.value_case = pb_core_Primitive_tag_string_value;
-        primitive.value.string_value = mf_json_chars(value);
+        primitive.value.string_value = mf_value_chars(value);
         if (!primitive.value.string_value.ptr)
             return wrong_kind(c, "a string", value);
         return primitive_literal(c, &primitive, out);
@@ -179,9 +179,9 @@ static enum mf_code simple_literal(struct mf_conv *c, const struct pb_core_Liter
 static enum mf_code text_field(struct mf_conv *c, const struct pb_google_protobuf_Value *object,
                                const char *name, struct mf_str *out)
 {
-    if (!mf_json_fields(object))
+    if (!mf_value_fields(object))
         return wrong_kind(c, "an object", object);
-    *out = mf_json_chars(mf_json_field(object, name));
+    *out = mf_value_chars(mf_value_field(object, name));
     return out->ptr
                ? MF_OK
                : mf_conv_fail(c, MF_INVALID_ARGUMENT, "the object needs the field \"%s\", a string", name);
@@ -190,10 +190,10 @@ static enum mf_code text_field(struct mf_conv *c, const struct pb_google_protobu
 static enum mf_code dimension_field(struct mf_conv *c, const struct pb_google_protobuf_Value *object,
                                     int32_t *out)
 {
-    const struct pb_google_protobuf_Value *value = mf_json_field(object, "dimensionality");
-    struct mf_str name = mf_json_chars(value);
+    const struct pb_google_protobuf_Value *value = mf_value_field(object, "dimensionality");
+    struct mf_str name = mf_value_chars(value);
     int64_t number = -1;
-    if (mf_str_eq_c(name, "SINGLE") || (mf_json_to_integer(value, &number) && number == 0))
+    if (mf_str_eq_c(name, "SINGLE") || (mf_value_to_integer(value, &number) && number == 0))
         *out = pb_core_BlobType_SINGLE;
     else if (mf_str_eq_c(name, "MULTIPART") || number == 1)
         *out = pb_core_BlobType_MULTIPART;
@@ -247,7 +247,7 @@ static enum mf_code dataset_literal(struct mf_conv *c, const struct pb_core_Stru
 static enum mf_code list_literal(struct mf_conv *c, const struct pb_core_LiteralType *type,
                                  const struct pb_google_protobuf_Value *value, struct pb_core_Literal **out)
 {
-    const struct pb_google_protobuf_ListValue *items = mf_json_items(value);
+    const struct pb_google_protobuf_ListValue *items = mf_value_items(value);
     struct pb_core_LiteralCollection *list = MF_NEW(c->arena, struct pb_core_LiteralCollection);
     *out = MF_NEW(c->arena, struct pb_core_Literal);
     if (!items)
@@ -293,7 +293,7 @@ static enum mf_code add_entry(struct mf_conv *c, const struct pb_core_LiteralTyp
 static enum mf_code map_literal(struct mf_conv *c, const struct pb_core_LiteralType *type,
                                 const struct pb_google_protobuf_Value *value, struct pb_core_Literal **out)
 {
-    const struct pb_google_protobuf_Struct *object = mf_json_fields(value);
+    const struct pb_google_protobuf_Struct *object = mf_value_fields(value);
     struct pb_core_LiteralMap *map = MF_NEW(c->arena, struct pb_core_LiteralMap);
     enum mf_code code = MF_OK;
     *out = MF_NEW(c->arena, struct pb_core_Literal);
@@ -312,7 +312,7 @@ static enum mf_code enum_literal(struct mf_conv *c, const struct pb_core_EnumTyp
                                  const struct pb_google_protobuf_Value *value, struct pb_core_Literal **out)
 {
     struct pb_core_Primitive primitive = {.value_case = pb_core_Primitive_tag_string_value};
-    struct mf_str name = mf_json_chars(value);
+    struct mf_str name = mf_value_chars(value);
     if (!name.ptr)
         return wrong_kind(c, "a name of the enum", value);
     primitive.value.string_value = name;
@@ -337,7 +337,7 @@ static enum mf_code union_literal(struct mf_conv *c, const struct pb_core_Litera
         return code;
     if (!variant)
         return mf_conv_fail(c, MF_INVALID_ARGUMENT, "%s suits none of the %u variants of the union",
-                            mf_json_kind(value), type->type.union_type->variants.count);
+                            mf_value_kind(value), type->type.union_type->variants.count);
     if (mf_conv_is_simple(variant, pb_core_NONE))
         return mf_conv_none_literal(c, variant, out);
     *out = scalar_literal(c, &scalar, pb_core_Scalar_tag_union);
@@ -359,7 +359,7 @@ enum mf_code mf_conv_json_to_literal(struct mf_conv *c, const struct pb_core_Lit
     *out = NULL;
     if (type && type->type_case == pb_core_LiteralType_tag_union_type)
         return union_literal(c, type, value, out);
-    if (mf_json_is_null(value)) {
+    if (mf_value_is_null(value)) {
         if (mf_conv_is_simple(type, pb_core_NONE))
             return mf_conv_none_literal(c, NULL, out);
         return mf_conv_fail(c, MF_INVALID_ARGUMENT, "a value is required; only an optional one may be null");

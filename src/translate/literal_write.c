@@ -17,26 +17,26 @@ static enum mf_code primitive_json(struct mf_conv *c, const struct pb_core_Primi
     struct mf_str text;
     switch (primitive->value_case) {
     case pb_core_Primitive_tag_integer:
-        *out = mf_json_integer(c->arena, primitive->value.integer);
+        *out = mf_value_integer(c->arena, primitive->value.integer);
         break;
     case pb_core_Primitive_tag_float_value:
-        *out = mf_json_number(c->arena, primitive->value.float_value);
+        *out = mf_value_number(c->arena, primitive->value.float_value);
         break;
     case pb_core_Primitive_tag_string_value:
-        *out = mf_json_string(c->arena, primitive->value.string_value);
+        *out = mf_value_string(c->arena, primitive->value.string_value);
         break;
     case pb_core_Primitive_tag_boolean:
-        *out = mf_json_bool(c->arena, primitive->value.boolean);
+        *out = mf_value_bool(c->arena, primitive->value.boolean);
         break;
     case pb_core_Primitive_tag_datetime:
         text = mf_conv_time_text(c->arena, primitive->value.datetime);
         if (!text.ptr)
             return mf_conv_fail(c, MF_INVALID_ARGUMENT, "the datetime is outside of the years 1 to 9999");
-        *out = mf_json_string(c->arena, text);
+        *out = mf_value_string(c->arena, text);
         break;
     case pb_core_Primitive_tag_duration:
-        *out = mf_json_string(c->arena, mf_conv_duration_text(c->arena, primitive->value.duration->seconds,
-                                                              primitive->value.duration->nanos));
+        *out = mf_value_string(c->arena, mf_conv_duration_text(c->arena, primitive->value.duration->seconds,
+                                                               primitive->value.duration->nanos));
         break;
     default:
         return mf_conv_fail(c, MF_INVALID_ARGUMENT, "the primitive has no value");
@@ -53,7 +53,7 @@ static enum mf_code binary_json(struct mf_conv *c, const struct pb_core_Binary *
         if (code != MF_OK || *out)
             return code;
     }
-    *out = mf_json_string(c->arena, mf_base64(c->arena, binary->value));
+    *out = mf_value_string(c->arena, mf_base64(c->arena, binary->value));
     return made(c, *out);
 }
 
@@ -64,13 +64,13 @@ static enum mf_code blob_json(struct mf_conv *c, const struct pb_core_Blob *blob
     bool many = type && type->dimensionality == pb_core_BlobType_MULTIPART;
     struct pb_google_protobuf_Struct *object = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     if (!object ||
-        !mf_json_put(c->arena, object, "dimensionality",
-                     mf_json_text(c->arena, many ? "MULTIPART" : "SINGLE")) ||
-        !mf_json_put(c->arena, object, "format",
-                     mf_json_string(c->arena, type ? type->format : MF_STR_EMPTY)) ||
-        !mf_json_put(c->arena, object, "uri", mf_json_string(c->arena, blob->uri)))
+        !mf_value_put(c->arena, object, "dimensionality",
+                      mf_value_text(c->arena, many ? "MULTIPART" : "SINGLE")) ||
+        !mf_value_put(c->arena, object, "format",
+                      mf_value_string(c->arena, type ? type->format : MF_STR_EMPTY)) ||
+        !mf_value_put(c->arena, object, "uri", mf_value_string(c->arena, blob->uri)))
         return mf_fail_memory(c->err);
-    *out = mf_json_object(c->arena, object);
+    *out = mf_value_object(c->arena, object);
     return made(c, *out);
 }
 
@@ -81,11 +81,11 @@ static enum mf_code dataset_json(struct mf_conv *c, const struct pb_core_Structu
         dataset->metadata ? dataset->metadata->structured_dataset_type : NULL;
     struct pb_google_protobuf_Struct *object = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     if (!object ||
-        !mf_json_put(c->arena, object, "format",
-                     mf_json_string(c->arena, type ? type->format : MF_STR_EMPTY)) ||
-        !mf_json_put(c->arena, object, "uri", mf_json_string(c->arena, dataset->uri)))
+        !mf_value_put(c->arena, object, "format",
+                      mf_value_string(c->arena, type ? type->format : MF_STR_EMPTY)) ||
+        !mf_value_put(c->arena, object, "uri", mf_value_string(c->arena, dataset->uri)))
         return mf_fail_memory(c->err);
-    *out = mf_json_object(c->arena, object);
+    *out = mf_value_object(c->arena, object);
     return made(c, *out);
 }
 
@@ -110,11 +110,11 @@ static enum mf_code scalar_json(struct mf_conv *c, const struct pb_core_Scalar *
     case pb_core_Scalar_tag_binary:
         return binary_json(c, scalar->value.binary, out);
     case pb_core_Scalar_tag_none_type:
-        *out = mf_json_none(c->arena);
+        *out = mf_value_none(c->arena);
         return made(c, *out);
     case pb_core_Scalar_tag_generic: {
-        struct pb_google_protobuf_Value *object = mf_json_object(c->arena, scalar->value.generic);
-        return object ? mf_json_sorted(c, object, out) : mf_fail_memory(c->err);
+        struct pb_google_protobuf_Value *object = mf_value_object(c->arena, scalar->value.generic);
+        return object ? mf_value_sorted(c, object, out) : mf_fail_memory(c->err);
     }
     case pb_core_Scalar_tag_structured_dataset:
         return dataset_json(c, scalar->value.structured_dataset, out);
@@ -133,7 +133,7 @@ static enum mf_code list_json(struct mf_conv *c, const struct pb_core_LiteralCol
                               struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_ListValue *items = MF_NEW(c->arena, struct pb_google_protobuf_ListValue);
-    *out = mf_json_list(c->arena, items);
+    *out = mf_value_list(c->arena, items);
     if (!*out)
         return mf_fail_memory(c->err);
     for (uint32_t i = 0; i < list->literals.count; i++) {
@@ -155,7 +155,7 @@ static enum mf_code map_json(struct mf_conv *c, const struct pb_core_LiteralMap 
                              struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_Struct *object = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
-    struct pb_google_protobuf_Value *unsorted = mf_json_object(c->arena, object);
+    struct pb_google_protobuf_Value *unsorted = mf_value_object(c->arena, object);
     if (!unsorted)
         return mf_fail_memory(c->err);
     for (uint32_t i = 0; i < map->literals.count; i++) {
@@ -167,10 +167,10 @@ static enum mf_code map_json(struct mf_conv *c, const struct pb_core_LiteralMap 
         mf_conv_leave(c, &place, MF_CONV_OBJECT);
         if (code != MF_OK)
             return code;
-        if (!mf_json_append(c->arena, object, place.name, value))
+        if (!mf_value_append(c->arena, object, place.name, value))
             return mf_fail_memory(c->err);
     }
-    mf_json_sort_fields(object);
+    mf_value_sort_fields(object);
     *out = unsorted;
     return MF_OK;
 }

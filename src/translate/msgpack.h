@@ -14,8 +14,8 @@
 enum mf_code mf_msgpack_to_json(struct mf_conv *c, struct mf_str bytes,
                                 struct pb_google_protobuf_Value **out) MF_CHECK_RESULT;
 /* schema may be NULL. */
-enum mf_code mf_json_to_msgpack(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
-                                const struct pb_google_protobuf_Struct *schema,
-                                struct mf_str *out) MF_CHECK_RESULT;
+enum mf_code mf_value_to_msgpack(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
+                                 const struct pb_google_protobuf_Struct *schema,
+                                 struct mf_str *out) MF_CHECK_RESULT;
 
 #endif

@@ -127,7 +127,7 @@ static struct head take_head(struct reader *r)
 
 static struct pb_google_protobuf_Value *text_of_bytes(struct mf_conv *c, struct mf_str bytes)
 {
-    return mf_json_string(c->arena, mf_base64(c->arena, bytes));
+    return mf_value_string(c->arena, mf_base64(c->arena, bytes));
 }
 
 /* Extension -1 is an instant of 4, 8 or 12 bytes. */
@@ -150,8 +150,8 @@ static struct pb_google_protobuf_Value *extension(struct mf_conv *c, const struc
     const int64_t range = INT64_MAX / MF_SECOND_NS - 1;
     if ((int64_t)seconds > range || (int64_t)seconds < -range || nanos >= (uint64_t)MF_SECOND_NS)
         return text_of_bytes(c, head->bytes);
-    return mf_json_string(c->arena,
-                          mf_time_rfc3339(c->arena, (int64_t)seconds * MF_SECOND_NS + (int64_t)nanos, true));
+    return mf_value_string(c->arena,
+                           mf_time_rfc3339(c->arena, (int64_t)seconds * MF_SECOND_NS + (int64_t)nanos, true));
 }
 
 static enum mf_code read_value(struct reader *r, struct pb_google_protobuf_Value **out);
@@ -195,7 +195,7 @@ static bool count_ok(struct reader *r, uint64_t count)
 static enum mf_code read_map(struct reader *r, uint64_t count, struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_Struct *object = MF_NEW(r->c->arena, struct pb_google_protobuf_Struct);
-    *out = mf_json_object(r->c->arena, object);
+    *out = mf_value_object(r->c->arena, object);
     if (!*out)
         return mf_fail_memory(r->c->err);
     for (uint64_t i = 0; count_ok(r, count - i) && i < count; i++) {
@@ -212,7 +212,7 @@ static enum mf_code read_map(struct reader *r, uint64_t count, struct pb_google_
         mf_conv_leave(r->c, &place, MF_CONV_OBJECT);
         if (code != MF_OK || r->malformed)
             return code;
-        if (!mf_json_append(r->c->arena, object, place.name, value))
+        if (!mf_value_append(r->c->arena, object, place.name, value))
             return mf_fail_memory(r->c->err);
     }
     return MF_OK;
@@ -221,7 +221,7 @@ static enum mf_code read_map(struct reader *r, uint64_t count, struct pb_google_
 static enum mf_code read_list(struct reader *r, uint64_t count, struct pb_google_protobuf_Value **out)
 {
     struct pb_google_protobuf_ListValue *list = MF_NEW(r->c->arena, struct pb_google_protobuf_ListValue);
-    *out = mf_json_list(r->c->arena, list);
+    *out = mf_value_list(r->c->arena, list);
     if (!*out)
         return mf_fail_memory(r->c->err);
     for (uint64_t i = 0; count_ok(r, count - i) && i < count; i++) {
@@ -244,17 +244,17 @@ static struct pb_google_protobuf_Value *plain_value(struct reader *r, const stru
     struct mf_arena *arena = r->c->arena;
     switch (head->kind) {
     case NIL:
-        return mf_json_null(arena);
+        return mf_value_null(arena);
     case BOOL:
-        return mf_json_bool(arena, head->number != 0);
+        return mf_value_bool(arena, head->number != 0);
     case UNSIGNED:
-        return mf_json_unsigned(arena, head->number);
+        return mf_value_unsigned(arena, head->number);
     case SIGNED:
-        return mf_json_integer(arena, (int64_t)head->number);
+        return mf_value_integer(arena, (int64_t)head->number);
     case REAL:
-        return mf_json_number(arena, head->real);
+        return mf_value_number(arena, head->real);
     case STRING:
-        return mf_utf8_valid(head->bytes.ptr, head->bytes.len) ? mf_json_string(arena, head->bytes)
+        return mf_utf8_valid(head->bytes.ptr, head->bytes.len) ? mf_value_string(arena, head->bytes)
                                                                : text_of_bytes(r->c, head->bytes);
     case BYTES:
         return text_of_bytes(r->c, head->bytes);

@@ -86,14 +86,14 @@ typedef const struct pb_google_protobuf_Struct *schema_ref;
 static schema_ref resolve(const struct writer *w, schema_ref schema)
 {
     for (int i = 0; i < REFERENCES && schema; i++) {
-        struct mf_str path = mf_json_chars(mf_json_get(schema, MF_STR("$ref")));
+        struct mf_str path = mf_value_chars(mf_value_get(schema, MF_STR("$ref")));
         if (!path.ptr || !mf_str_starts(path, MF_STR("#/")))
             return schema;
         path = mf_str_skip(path, 2);
         schema = w->root;
         while (path.len > 0 && schema) {
             size_t slash = mf_str_find_char(path, '/');
-            schema = mf_json_fields(mf_json_get(schema, mf_str_take(path, slash)));
+            schema = mf_value_fields(mf_value_get(schema, mf_str_take(path, slash)));
             path = slash == SIZE_MAX ? MF_STR_EMPTY : mf_str_skip(path, slash + 1);
         }
     }
@@ -102,7 +102,7 @@ static schema_ref resolve(const struct writer *w, schema_ref schema)
 
 static bool is_type(schema_ref schema, const char *name)
 {
-    return mf_str_eq_c(mf_json_chars(mf_json_get(schema, MF_STR("type"))), name);
+    return mf_str_eq_c(mf_value_chars(mf_value_get(schema, MF_STR("type"))), name);
 }
 
 /* Whether a schema of several variants has one of a type. */
@@ -113,9 +113,9 @@ static bool has_type(const struct writer *w, schema_ref schema, const char *name
         return true;
     for (size_t i = 0; schema && i < 2; i++) {
         const struct pb_google_protobuf_ListValue *variants =
-            mf_json_items(mf_json_get(schema, mf_str_from_c(lists[i])));
+            mf_value_items(mf_value_get(schema, mf_str_from_c(lists[i])));
         for (uint32_t j = 0; variants && j < variants->values.count; j++) {
-            if (is_type(resolve(w, mf_json_fields(variants->values.items[j])), name))
+            if (is_type(resolve(w, mf_value_fields(variants->values.items[j])), name))
                 return true;
         }
     }
@@ -128,9 +128,9 @@ static schema_ref variant(const struct writer *w, schema_ref schema, const char 
     static const char *const lists[] = {"anyOf", "oneOf"};
     for (size_t i = 0; schema && i < 2; i++) {
         const struct pb_google_protobuf_ListValue *variants =
-            mf_json_items(mf_json_get(schema, mf_str_from_c(lists[i])));
+            mf_value_items(mf_value_get(schema, mf_str_from_c(lists[i])));
         for (uint32_t j = 0; variants && j < variants->values.count; j++) {
-            schema_ref one = resolve(w, mf_json_fields(variants->values.items[j]));
+            schema_ref one = resolve(w, mf_value_fields(variants->values.items[j]));
             if (is_type(one, name))
                 return one;
         }
@@ -140,9 +140,9 @@ static schema_ref variant(const struct writer *w, schema_ref schema, const char 
 
 static schema_ref schema_of_field(const struct writer *w, schema_ref schema, struct mf_str name)
 {
-    schema_ref properties = mf_json_fields(mf_json_get(schema, MF_STR("properties")));
-    schema_ref found = mf_json_fields(mf_json_get(properties, name));
-    return resolve(w, found ? found : mf_json_fields(mf_json_get(schema, MF_STR("additionalProperties"))));
+    schema_ref properties = mf_value_fields(mf_value_get(schema, MF_STR("properties")));
+    schema_ref found = mf_value_fields(mf_value_get(properties, name));
+    return resolve(w, found ? found : mf_value_fields(mf_value_get(schema, MF_STR("additionalProperties"))));
 }
 
 /* ---- values ---- */
@@ -163,11 +163,11 @@ static void write_string(struct writer *w, const struct pb_google_protobuf_Value
     uint64_t large;
     double number;
     bool is_text = has_type(w, schema, "string");
-    if (!is_text && has_type(w, schema, "integer") && mf_json_to_integer(value, &integer))
+    if (!is_text && has_type(w, schema, "integer") && mf_value_to_integer(value, &integer))
         put_integer(w, integer);
     else if (!is_text && has_type(w, schema, "integer") && mf_str_to_u64(value->kind.string_value, &large))
         put_unsigned(w, large);
-    else if (!is_text && has_type(w, schema, "number") && mf_json_to_number(value, &number))
+    else if (!is_text && has_type(w, schema, "number") && mf_value_to_number(value, &number))
         put_real(w, number);
     else
         put_text(w, value->kind.string_value);
@@ -180,7 +180,7 @@ static enum mf_code write_object(struct writer *w, const struct pb_google_protob
                                  schema_ref schema)
 {
     schema = variant(w, schema, "object");
-    schema_ref properties = mf_json_fields(mf_json_get(schema, MF_STR("properties")));
+    schema_ref properties = mf_value_fields(mf_value_get(schema, MF_STR("properties")));
     put_count(w, object->fields.count, 0x80, 15, 0, 0xde);
     for (uint32_t i = 0; i < object->fields.count; i++) {
         struct mf_conv_place place = {.name = object->fields.items[i]->key};
@@ -201,7 +201,7 @@ static enum mf_code write_list(struct writer *w, const struct pb_google_protobuf
                                schema_ref schema)
 {
     schema = variant(w, schema, "array");
-    schema = resolve(w, mf_json_fields(mf_json_get(schema, MF_STR("items"))));
+    schema = resolve(w, mf_value_fields(mf_value_get(schema, MF_STR("items"))));
     put_count(w, list->values.count, 0x90, 15, 0, 0xdc);
     for (uint32_t i = 0; i < list->values.count; i++) {
         struct mf_conv_place place = {.index = i};
@@ -238,8 +238,8 @@ static enum mf_code write_value(struct writer *w, const struct pb_google_protobu
     }
 }
 
-enum mf_code mf_json_to_msgpack(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
-                                const struct pb_google_protobuf_Struct *schema, struct mf_str *out)
+enum mf_code mf_value_to_msgpack(struct mf_conv *c, const struct pb_google_protobuf_Value *value,
+                                 const struct pb_google_protobuf_Struct *schema, struct mf_str *out)
 {
     struct writer w = {.c = c, .root = schema, .out = MF_BUF_INIT(OUT_MAX)};
     enum mf_code code = write_value(&w, value, resolve(&w, schema));

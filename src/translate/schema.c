@@ -14,8 +14,8 @@ bool mf_conv_is_msgpack(const struct pb_core_LiteralType *type)
 {
     const struct pb_google_protobuf_Struct *notes =
         type && type->annotation ? type->annotation->annotations : NULL;
-    const struct pb_google_protobuf_Value *cache = mf_json_get(notes, MF_STR("cache-key-metadata"));
-    return mf_str_eq_c(mf_json_chars(mf_json_field(cache, "serialization-format")), "msgpack");
+    const struct pb_google_protobuf_Value *cache = mf_value_get(notes, MF_STR("cache-key-metadata"));
+    return mf_str_eq_c(mf_value_chars(mf_value_field(cache, "serialization-format")), "msgpack");
 }
 
 const struct pb_core_LiteralType *mf_conv_null_variant(const struct pb_core_LiteralType *type)
@@ -34,7 +34,7 @@ const struct pb_core_LiteralType *mf_conv_null_variant(const struct pb_core_Lite
 static bool put_text(struct mf_conv *c, struct pb_google_protobuf_Struct *schema, const char *name,
                      const char *text)
 {
-    return mf_json_put(c->arena, schema, name, mf_json_text(c->arena, text));
+    return mf_value_put(c->arena, schema, name, mf_value_text(c->arena, text));
 }
 
 static enum mf_code memory_or(struct mf_conv *c, bool good)
@@ -52,19 +52,19 @@ static enum mf_code structure_schema(struct mf_conv *c, const struct pb_core_Lit
         good = good && put_text(c, schema, "serializationFormat", "msgpack");
     if (!metadata || metadata->fields.count == 0)
         return memory_or(
-            c, good && mf_json_put(c->arena, schema, "additionalProperties", mf_json_bool(c->arena, true)));
+            c, good && mf_value_put(c->arena, schema, "additionalProperties", mf_value_bool(c->arena, true)));
     for (uint32_t i = 0; good && i < metadata->fields.count; i++) {
         struct mf_str key = metadata->fields.items[i]->key;
         struct pb_google_protobuf_Value *value = NULL;
         char *name = mf_str_to_c(c->arena, mf_str_eq_c(key, "title") ? MF_STR("dataclass") : key);
         if (mf_str_eq_c(key, "additionalProperties"))
             continue;
-        enum mf_code code = mf_json_sorted(c, metadata->fields.items[i]->value, &value);
+        enum mf_code code = mf_value_sorted(c, metadata->fields.items[i]->value, &value);
         if (code == MF_OK)
             code = mf_conv_step(c, schema->fields.count);
         if (code != MF_OK)
             return code;
-        good = name && mf_json_put(c->arena, schema, name, value);
+        good = name && mf_value_put(c->arena, schema, name, value);
     }
     return memory_or(c, good);
 }
@@ -102,7 +102,7 @@ static struct pb_google_protobuf_Value *text_property(struct mf_conv *c, const c
     if (!property || !put_text(c, property, "type", "string") ||
         (given && !put_text(c, property, "default", given)))
         return NULL;
-    return mf_json_object(c->arena, property);
+    return mf_value_object(c->arena, property);
 }
 
 static struct pb_google_protobuf_Value *dimension_property(struct mf_conv *c, int32_t given)
@@ -112,10 +112,10 @@ static struct pb_google_protobuf_Value *dimension_property(struct mf_conv *c, in
     struct pb_google_protobuf_ListValue *names = MF_NEW(c->arena, struct pb_google_protobuf_ListValue);
     bool good = property && names;
     for (size_t i = 0; good && i < 2; i++) {
-        struct pb_google_protobuf_Value *name = mf_json_text(c->arena, dimensions[i]);
+        struct pb_google_protobuf_Value *name = mf_value_text(c->arena, dimensions[i]);
         good = name && PB_PUSH(c->arena, names->values, name);
     }
-    if (!good || !mf_json_put(c->arena, mf_json_fields(property), "enum", mf_json_list(c->arena, names)))
+    if (!good || !mf_value_put(c->arena, mf_value_fields(property), "enum", mf_value_list(c->arena, names)))
         return NULL;
     return property;
 }
@@ -128,11 +128,11 @@ static enum mf_code blob_schema(struct mf_conv *c, const struct pb_core_BlobType
     return memory_or(c,
                      properties && format && put_text(c, schema, "type", "object") &&
                          put_text(c, schema, "format", "blob") &&
-                         mf_json_put(c->arena, properties, "dimensionality",
-                                     dimension_property(c, blob->dimensionality)) &&
-                         mf_json_put(c->arena, properties, "format", text_property(c, format)) &&
-                         mf_json_put(c->arena, properties, "uri", text_property(c, "")) &&
-                         mf_json_put(c->arena, schema, "properties", mf_json_object(c->arena, properties)));
+                         mf_value_put(c->arena, properties, "dimensionality",
+                                      dimension_property(c, blob->dimensionality)) &&
+                         mf_value_put(c->arena, properties, "format", text_property(c, format)) &&
+                         mf_value_put(c->arena, properties, "uri", text_property(c, "")) &&
+                         mf_value_put(c->arena, schema, "properties", mf_value_object(c->arena, properties)));
 }
 
 static enum mf_code dataset_schema(struct mf_conv *c, struct pb_google_protobuf_Struct *schema)
@@ -141,9 +141,9 @@ static enum mf_code dataset_schema(struct mf_conv *c, struct pb_google_protobuf_
     return memory_or(c,
                      properties && put_text(c, schema, "type", "object") &&
                          put_text(c, schema, "format", "structured-dataset") &&
-                         mf_json_put(c->arena, properties, "format", text_property(c, NULL)) &&
-                         mf_json_put(c->arena, properties, "uri", text_property(c, NULL)) &&
-                         mf_json_put(c->arena, schema, "properties", mf_json_object(c->arena, properties)));
+                         mf_value_put(c->arena, properties, "format", text_property(c, NULL)) &&
+                         mf_value_put(c->arena, properties, "uri", text_property(c, NULL)) &&
+                         mf_value_put(c->arena, schema, "properties", mf_value_object(c->arena, properties)));
 }
 
 static enum mf_code enum_schema(struct mf_conv *c, const struct pb_core_EnumType *type,
@@ -152,10 +152,10 @@ static enum mf_code enum_schema(struct mf_conv *c, const struct pb_core_EnumType
     struct pb_google_protobuf_ListValue *names = MF_NEW(c->arena, struct pb_google_protobuf_ListValue);
     bool good = names && put_text(c, schema, "type", "string");
     for (uint32_t i = 0; good && i < type->values.count; i++) {
-        struct pb_google_protobuf_Value *name = mf_json_string(c->arena, type->values.items[i]);
+        struct pb_google_protobuf_Value *name = mf_value_string(c->arena, type->values.items[i]);
         good = name && PB_PUSH(c->arena, names->values, name);
     }
-    return memory_or(c, good && mf_json_put(c->arena, schema, "enum", mf_json_list(c->arena, names)));
+    return memory_or(c, good && mf_value_put(c->arena, schema, "enum", mf_value_list(c->arena, names)));
 }
 
 static enum mf_code inner_schema(struct mf_conv *c, const char *name, const struct pb_core_LiteralType *inner,
@@ -167,7 +167,7 @@ static enum mf_code inner_schema(struct mf_conv *c, const char *name, const stru
     if (code == MF_OK)
         code = mf_conv_schema(c, inner, &made);
     mf_conv_leave(c, &place, MF_CONV_OBJECT);
-    if (code == MF_OK && !mf_json_put(c->arena, schema, name, mf_json_object(c->arena, made)))
+    if (code == MF_OK && !mf_value_put(c->arena, schema, name, mf_value_object(c->arena, made)))
         code = mf_fail_memory(c->err);
     return code;
 }
@@ -215,13 +215,13 @@ static enum mf_code variant_schema(struct mf_conv *c, const struct pb_core_Liter
     enum mf_code code = mf_conv_schema(c, type, &schema);
     if (code != MF_OK)
         return code;
-    struct mf_str own = mf_json_chars(mf_json_get(schema, MF_STR("dataclass")));
-    title = own.len > 0 ? mf_json_string(c->arena, own) : mf_json_text(c->arena, title_of(type));
-    bool good = mf_json_put(c->arena, schema, "title", title);
+    struct mf_str own = mf_value_chars(mf_value_get(schema, MF_STR("dataclass")));
+    title = own.len > 0 ? mf_value_string(c->arena, own) : mf_value_text(c->arena, title_of(type));
+    bool good = mf_value_put(c->arena, schema, "title", title);
     if (type && type->structure && type->structure->tag.len > 0)
         good = good &&
-               mf_json_put(c->arena, schema, "structure", mf_json_string(c->arena, type->structure->tag));
-    *out = good ? mf_json_object(c->arena, schema) : NULL;
+               mf_value_put(c->arena, schema, "structure", mf_value_string(c->arena, type->structure->tag));
+    *out = good ? mf_value_object(c->arena, schema) : NULL;
     return memory_or(c, *out != NULL);
 }
 
@@ -247,7 +247,7 @@ static enum mf_code union_schema(struct mf_conv *c, const struct pb_core_UnionTy
     if (code != MF_OK)
         return code;
     return memory_or(c, put_text(c, schema, "format", "union") &&
-                            mf_json_put(c->arena, schema, "oneOf", mf_json_list(c->arena, list)));
+                            mf_value_put(c->arena, schema, "oneOf", mf_value_list(c->arena, list)));
 }
 
 enum mf_code mf_conv_schema(struct mf_conv *c, const struct pb_core_LiteralType *type,

@@ -29,10 +29,10 @@ static enum mf_code form_new(struct mf_conv *c, struct form *form)
     form->properties = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     form->required = MF_NEW(c->arena, struct pb_google_protobuf_ListValue);
     if (!form->root || !form->properties || !form->required ||
-        !mf_json_put(c->arena, form->root, "type", mf_json_text(c->arena, "object")) ||
-        !mf_json_put(c->arena, form->root, "title", mf_json_text(c->arena, TITLE)) ||
-        !mf_json_put(c->arena, form->root, "properties", mf_json_object(c->arena, form->properties)) ||
-        !mf_json_put(c->arena, form->root, "required", mf_json_list(c->arena, form->required)))
+        !mf_value_put(c->arena, form->root, "type", mf_value_text(c->arena, "object")) ||
+        !mf_value_put(c->arena, form->root, "title", mf_value_text(c->arena, TITLE)) ||
+        !mf_value_put(c->arena, form->root, "properties", mf_value_object(c->arena, form->properties)) ||
+        !mf_value_put(c->arena, form->root, "required", mf_value_list(c->arena, form->required)))
         return mf_fail_memory(c->err);
     return MF_OK;
 }
@@ -49,11 +49,11 @@ static enum mf_code form_add(struct mf_conv *c, struct form *form,
         code = mf_conv_property(c, variable->key, variable->value, literal, &property, &required);
     mf_conv_leave(c, &place, MF_CONV_OBJECT);
     if (code == MF_OK &&
-        !mf_json_append(c->arena, form->properties, variable->key, mf_json_object(c->arena, property)))
+        !mf_value_append(c->arena, form->properties, variable->key, mf_value_object(c->arena, property)))
         code = mf_fail_memory(c->err);
     if (code != MF_OK || !required)
         return code;
-    struct pb_google_protobuf_Value *name = mf_json_string(c->arena, variable->key);
+    struct pb_google_protobuf_Value *name = mf_value_string(c->arena, variable->key);
     return name && PB_PUSH(c->arena, form->required->values, name) ? MF_OK : mf_fail_memory(c->err);
 }
 
@@ -270,7 +270,7 @@ static enum mf_code literals_of_form(struct mf_conv *c, const struct pb_google_p
                                      struct pb_task_Inputs *out)
 {
     const struct pb_google_protobuf_Struct *properties =
-        mf_json_fields(mf_json_get(form, MF_STR("properties")));
+        mf_value_fields(mf_value_get(form, MF_STR("properties")));
     enum mf_code code = MF_OK;
     if (!properties)
         return mf_fail(c->err, MF_INVALID_ARGUMENT, "json.properties is required and must be an object");
@@ -313,7 +313,7 @@ static enum mf_code literal_of_value(struct mf_conv *c, const struct pb_core_Var
     enum mf_code code = mf_conv_step(c, 1 + values->fields.count);
     if (code != MF_OK)
         return code;
-    value = mf_json_get(values, variable->key);
+    value = mf_value_get(values, variable->key);
     if (!value && mf_conv_null_variant(type))
         return mf_conv_none_literal(c, mf_conv_null_variant(type), out);
     if (!value)

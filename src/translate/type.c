@@ -25,8 +25,8 @@ static struct pb_core_TypeAnnotation *msgpack_annotation(struct mf_conv *c)
     struct pb_google_protobuf_Struct *outer = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     struct pb_google_protobuf_Struct *inner = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     if (!annotation || !outer || !inner ||
-        !mf_json_put(c->arena, inner, "serialization-format", mf_json_text(c->arena, "msgpack")) ||
-        !mf_json_put(c->arena, outer, "cache-key-metadata", mf_json_object(c->arena, inner)))
+        !mf_value_put(c->arena, inner, "serialization-format", mf_value_text(c->arena, "msgpack")) ||
+        !mf_value_put(c->arena, outer, "cache-key-metadata", mf_value_object(c->arena, inner)))
         return NULL;
     annotation->annotations = outer;
     return annotation;
@@ -46,13 +46,13 @@ static bool is_of_form(struct mf_str key)
 static enum mf_code structure_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                                    struct pb_core_LiteralType **out)
 {
-    bool known = mf_json_get(schema, MF_STR("properties")) || mf_json_get(schema, MF_STR("dataclass"));
-    bool named = mf_json_get(schema, MF_STR("dataclass")) != NULL;
+    bool known = mf_value_get(schema, MF_STR("properties")) || mf_value_get(schema, MF_STR("dataclass"));
+    bool named = mf_value_get(schema, MF_STR("dataclass")) != NULL;
     struct pb_google_protobuf_Struct *metadata = MF_NEW(c->arena, struct pb_google_protobuf_Struct);
     enum mf_code code = simple_type(c, pb_core_STRUCT, out);
     if (code != MF_OK || !metadata)
         return mf_fail_memory(c->err);
-    if (mf_str_eq_c(mf_json_chars(mf_json_get(schema, MF_STR("serializationFormat"))), "msgpack")) {
+    if (mf_str_eq_c(mf_value_chars(mf_value_get(schema, MF_STR("serializationFormat"))), "msgpack")) {
         (*out)->annotation = msgpack_annotation(c);
         if (!(*out)->annotation)
             return mf_fail_memory(c->err);
@@ -63,7 +63,7 @@ static enum mf_code structure_type(struct mf_conv *c, const struct pb_google_pro
             continue;
         if (mf_str_eq_c(key, "dataclass"))
             key = MF_STR("title");
-        if (!mf_json_append(c->arena, metadata, key, schema->fields.items[i]->value))
+        if (!mf_value_append(c->arena, metadata, key, schema->fields.items[i]->value))
             return mf_fail_memory(c->err);
     }
     (*out)->metadata = known ? metadata : NULL;
@@ -85,7 +85,7 @@ static enum mf_code inner_type(struct mf_conv *c, const char *name,
 static enum mf_code list_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                               struct pb_core_LiteralType **out)
 {
-    const struct pb_google_protobuf_Struct *items = mf_json_fields(mf_json_get(schema, MF_STR("items")));
+    const struct pb_google_protobuf_Struct *items = mf_value_fields(mf_value_get(schema, MF_STR("items")));
     struct pb_core_LiteralType *inner = NULL;
     enum mf_code code =
         items ? inner_type(c, "items", items, &inner) : simple_type(c, pb_core_STRING, &inner);
@@ -100,24 +100,24 @@ static enum mf_code list_type(struct mf_conv *c, const struct pb_google_protobuf
 
 static struct mf_str nested_text(const struct pb_google_protobuf_Struct *schema, const char *name)
 {
-    const struct pb_google_protobuf_Value *properties = mf_json_get(schema, MF_STR("properties"));
-    return mf_json_chars(mf_json_field(mf_json_field(properties, name), "default"));
+    const struct pb_google_protobuf_Value *properties = mf_value_get(schema, MF_STR("properties"));
+    return mf_value_chars(mf_value_field(mf_value_field(properties, name), "default"));
 }
 
 static enum mf_code blob_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                               struct pb_core_LiteralType **out)
 {
-    const struct pb_google_protobuf_Value *properties = mf_json_get(schema, MF_STR("properties"));
+    const struct pb_google_protobuf_Value *properties = mf_value_get(schema, MF_STR("properties"));
     const struct pb_google_protobuf_Value *dimension =
-        mf_json_field(mf_json_field(properties, "dimensionality"), "default");
+        mf_value_field(mf_value_field(properties, "dimensionality"), "default");
     struct mf_str format = nested_text(schema, "format");
     int64_t number = 0;
     *out = new_type(c, pb_core_LiteralType_tag_blob);
     struct pb_core_BlobType *blob = MF_NEW(c->arena, struct pb_core_BlobType);
     if (!*out || !blob)
         return mf_fail_memory(c->err);
-    if (mf_str_eq_c(mf_json_chars(dimension), "MULTIPART") ||
-        (mf_json_to_integer(dimension, &number) && number == 1))
+    if (mf_str_eq_c(mf_value_chars(dimension), "MULTIPART") ||
+        (mf_value_to_integer(dimension, &number) && number == 1))
         blob->dimensionality = pb_core_BlobType_MULTIPART;
     blob->format = format.ptr ? format : MF_STR_EMPTY;
     (*out)->type.blob = blob;
@@ -140,9 +140,9 @@ static enum mf_code dataset_type(struct mf_conv *c, const struct pb_google_proto
 static enum mf_code object_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                                 struct pb_core_LiteralType **out)
 {
-    struct mf_str format = mf_json_chars(mf_json_get(schema, MF_STR("format")));
+    struct mf_str format = mf_value_chars(mf_value_get(schema, MF_STR("format")));
     const struct pb_google_protobuf_Struct *values =
-        mf_json_fields(mf_json_get(schema, MF_STR("additionalProperties")));
+        mf_value_fields(mf_value_get(schema, MF_STR("additionalProperties")));
     struct pb_core_LiteralType *inner = NULL;
     if (mf_str_eq_c(format, "blob"))
         return blob_type(c, schema, out);
@@ -169,9 +169,9 @@ static enum mf_code enum_type(struct mf_conv *c, const struct pb_google_protobuf
         return mf_fail_memory(c->err);
     for (uint32_t i = 0; i < names->values.count; i++) {
         const struct pb_google_protobuf_Value *value = names->values.items[i];
-        struct mf_str name = mf_json_chars(value);
+        struct mf_str name = mf_value_chars(value);
         int64_t integer;
-        if (!name.ptr && mf_json_to_integer(value, &integer))
+        if (!name.ptr && mf_value_to_integer(value, &integer))
             name = mf_str_printf(c->arena, "%lld", (long long)integer);
         else if (!name.ptr && value->kind_case == pb_google_protobuf_Value_tag_number_value)
             name = mf_str_printf(c->arena, "%.17g", value->kind.number_value);
@@ -179,7 +179,7 @@ static enum mf_code enum_type(struct mf_conv *c, const struct pb_google_protobuf
             name = value->kind.bool_value ? MF_STR("true") : MF_STR("false");
         else if (!name.ptr)
             return mf_conv_fail(c, MF_INVALID_ARGUMENT, "enum[%u]: %s is no name of an enum", i,
-                                mf_json_kind(value));
+                                mf_value_kind(value));
         if (!name.ptr || !PB_PUSH(c->arena, type->values, name))
             return mf_fail_memory(c->err);
     }
@@ -198,11 +198,11 @@ static enum mf_code union_type(struct mf_conv *c, const struct pb_google_protobu
     for (uint32_t i = 0; code == MF_OK && i < variants->values.count; i++) {
         struct mf_conv_place place = {.index = i};
         struct pb_core_LiteralType *variant = NULL;
-        const struct pb_google_protobuf_Struct *schema = mf_json_fields(variants->values.items[i]);
+        const struct pb_google_protobuf_Struct *schema = mf_value_fields(variants->values.items[i]);
         code = mf_conv_enter(c, &place, MF_CONV_LIST);
         if (code == MF_OK && !schema)
             code = mf_conv_fail(c, MF_INVALID_ARGUMENT, "a variant of oneOf must be an object, not %s",
-                                mf_json_kind(variants->values.items[i]));
+                                mf_value_kind(variants->values.items[i]));
         if (code == MF_OK)
             code = mf_conv_type(c, schema, &variant);
         if (code == MF_OK && !PB_PUSH(c->arena, type->variants, variant))
@@ -216,9 +216,9 @@ static enum mf_code union_type(struct mf_conv *c, const struct pb_google_protobu
 static enum mf_code plain_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                                struct pb_core_LiteralType **out)
 {
-    const struct pb_google_protobuf_Value *named = mf_json_get(schema, MF_STR("type"));
-    struct mf_str name = mf_json_chars(named);
-    struct mf_str format = mf_json_chars(mf_json_get(schema, MF_STR("format")));
+    const struct pb_google_protobuf_Value *named = mf_value_get(schema, MF_STR("type"));
+    struct mf_str name = mf_value_chars(named);
+    struct mf_str format = mf_value_chars(mf_value_get(schema, MF_STR("format")));
     if (!name.ptr)
         return mf_conv_fail(c, MF_INVALID_ARGUMENT,
                             "the schema needs a \"type\", a string such as \"integer\"");
@@ -241,9 +241,10 @@ static enum mf_code plain_type(struct mf_conv *c, const struct pb_google_protobu
 enum mf_code mf_conv_type(struct mf_conv *c, const struct pb_google_protobuf_Struct *schema,
                           struct pb_core_LiteralType **out)
 {
-    const struct pb_google_protobuf_ListValue *variants = mf_json_items(mf_json_get(schema, MF_STR("oneOf")));
-    const struct pb_google_protobuf_ListValue *names = mf_json_items(mf_json_get(schema, MF_STR("enum")));
-    struct mf_str tag = mf_json_chars(mf_json_get(schema, MF_STR("structure")));
+    const struct pb_google_protobuf_ListValue *variants =
+        mf_value_items(mf_value_get(schema, MF_STR("oneOf")));
+    const struct pb_google_protobuf_ListValue *names = mf_value_items(mf_value_get(schema, MF_STR("enum")));
+    struct mf_str tag = mf_value_chars(mf_value_get(schema, MF_STR("structure")));
     enum mf_code code = mf_conv_step(c, schema->fields.count);
     if (code != MF_OK)
         return code;
