@@ -14,6 +14,7 @@ struct watch {
     struct mf_runs *runs;
     struct mf_run_scope scope;
     bool nothing; /* no run can match */
+    bool tracked; /* only those that clients carry out */
     bool begun;
     int64_t seq; /* number of the newest change that was looked at */
 };
@@ -22,6 +23,7 @@ struct watch {
 struct message {
     struct mf_arena *scratch;
     const struct mf_run_scope *scope; /* runs outside are left out */
+    bool tracked;
     struct pb_workflow_WatchRunsResponse response;
     size_t rows;
     int64_t last_seq;
@@ -49,7 +51,8 @@ static bool add_run(void *ctx, const struct mf_run_list_row *row)
     struct mf_run_facts facts;
     message->rows++;
     message->last_seq = row->action.seq;
-    if (!in_scope(message->scope, &row->action))
+    if (!in_scope(message->scope, &row->action) ||
+        (message->tracked && row->run.source != pb_workflow_RUN_SOURCE_TRACKED))
         return true;
     struct mf_run_list_row *kept = MF_NEW(message->scratch, struct mf_run_list_row);
     message->code = kept ? MF_OK : mf_fail_memory(message->err);
@@ -69,8 +72,15 @@ static enum mf_code snapshot(struct watch *watch, struct mf_follow *follow, stru
                              struct mf_arena *scratch, struct mf_error *err)
 {
     const struct mf_sort newest_first = {MF_STR("created_at"), false};
-    const struct mf_page page = {.sorts = &newest_first, .sort_count = 1, .limit = SNAPSHOT};
-    struct message message = {.scratch = scratch, .scope = &watch->scope, .err = err};
+    const struct mf_str source = MF_STR("RUN_SOURCE_TRACKED");
+    const struct mf_filter tracked = {.field = MF_STR("run_source"), .values = &source, .value_count = 1};
+    const struct mf_page page = {.sorts = &newest_first,
+                                 .sort_count = 1,
+                                 .filters = &tracked,
+                                 .filter_count = watch->tracked ? 1 : 0,
+                                 .limit = SNAPSHOT};
+    struct message message = {
+        .scratch = scratch, .scope = &watch->scope, .tracked = watch->tracked, .err = err};
     /* Taken before reading: what is committed in between is shown twice rather than not at all. */
     watch->seq = mf_store_seq(watch->runs->store);
     enum mf_code code =
@@ -88,7 +98,8 @@ static enum mf_code send_changes(struct watch *watch, struct mf_follow *follow, 
                                  struct mf_arena *scratch, struct mf_error *err)
 {
     const struct mf_run_scope place = {.project = watch->scope.project, .domain = watch->scope.domain};
-    struct message message = {.scratch = scratch, .scope = &watch->scope, .err = err};
+    struct message message = {
+        .scratch = scratch, .scope = &watch->scope, .tracked = watch->tracked, .err = err};
     /* Read first: whatever has a lower number is then in view, and need not be looked at again. */
     int64_t seq = mf_store_seq(watch->runs->store);
     enum mf_code code = mf_run_list_changed(db, scratch, &place, watch->seq, BATCH, add_run, &message, err);
@@ -164,6 +175,7 @@ void mf_run_on_watch_runs(void *service, struct mf_call *call)
     enum mf_code code = watch ? MF_OK : mf_fail_memory(&err);
     if (code == MF_OK) {
         watch->runs = runs;
+        watch->tracked = mf_run_is_tracked_call(call);
         code = take_target(watch, mf_call_request(call), &config.topics[0], &err);
     }
     if (code == MF_OK)
