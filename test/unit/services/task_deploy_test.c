@@ -27,8 +27,6 @@ static void refuses_what_is_incomplete(void **state)
     struct mf_error err;
     struct mf_task_row row;
     struct pb_task_TaskSpec spec = {0};
-    struct pb_task_TaskTrigger trigger = {.name = MF_STR("nightly")};
-    struct pb_task_TaskTrigger *triggers[] = {&trigger};
     const struct pb_task_TaskIdentifier good = {
         .project = MF_STR("p"), .domain = MF_STR("d"), .name = MF_STR("n"), .version = MF_STR("v")};
     struct pb_task_TaskIdentifier id = good;
@@ -51,11 +49,6 @@ static void refuses_what_is_incomplete(void **state)
     id = good;
     request.spec = NULL;
     assert_int_equal(mf_task_row_from_request(arena, &request, &row, &err), MF_INVALID_ARGUMENT);
-    request.spec = &spec;
-    request.triggers.items = triggers;
-    request.triggers.count = 1;
-    assert_int_equal(mf_task_row_from_request(arena, &request, &row, &err), MF_UNIMPLEMENTED);
-    assert_non_null(strstr(err.message, "nightly"));
     mf_arena_free(arena);
 }
 
