@@ -185,7 +185,7 @@ static enum mf_code decode(struct mf_call *call, struct mf_arena *arena, struct 
     if (code != MF_OK)
         return code;
     const struct pb_type *type = call->entry->method->request;
-    static const struct pb_json_options lenient = {.ignore_unknown = true};
+    static const struct pb_json_options lenient = {.ignore_unknown = true, .known_enums = true};
     code = call->media->codec == MF_CODEC_PROTO ? pb_decode(arena, type, bytes, out, err)
                                                 : pb_from_json(arena, type, bytes, &lenient, out, err);
     return code == MF_OK ? pb_validate(type, *out, err) : code;

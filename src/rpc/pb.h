@@ -84,6 +84,7 @@ bool pb_list_grow(struct mf_arena *arena, void **items, uint32_t count, uint32_t
 
 struct pb_json_options {
     bool ignore_unknown; /* reading: unknown fields are skipped instead of refused */
+    bool known_enums;    /* reading: names that an enum does not have are refused even so */
     bool emit_defaults;  /* writing: also fields without presence that hold their default */
     bool proto_names;    /* writing: names as in the .proto instead of lowerCamel */
 };

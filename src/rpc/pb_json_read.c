@@ -8,6 +8,7 @@
 struct reader {
     struct pb_json_scanner s;
     bool ignore_unknown;
+    bool known_enums;
     bool ignored; /* the value just read names no value of its enum, and unknown things are to be ignored */
 };
 
@@ -144,7 +145,7 @@ static bool read_enum(struct reader *r, const struct pb_path *path, const struct
             return true;
         }
     }
-    r->ignored = r->ignore_unknown;
+    r->ignored = r->ignore_unknown && !r->known_enums;
     return r->ignored ||
            pb_json_fail(&r->s, path, "%s has no value \"%.*s\"", enumeration->name, MF_FMT(name));
 }
@@ -628,7 +629,8 @@ enum mf_code pb_from_json(struct mf_arena *arena, const struct pb_type *type, st
     struct mf_error own = {.code = MF_INVALID_ARGUMENT};
     const char *begin = text.len > 0 ? text.ptr : "";
     struct reader r = {.s = {.arena = arena, .start = begin, .at = begin, .end = begin + text.len},
-                       .ignore_unknown = options && options->ignore_unknown};
+                       .ignore_unknown = options && options->ignore_unknown,
+                       .known_enums = options && options->known_enums};
     r.s.err = err ? err : &own;
     if (text.len > PB_MESSAGE_MAX)
         return mf_fail(err, MF_INVALID_ARGUMENT, "the JSON text is larger than 2 GB; send less at once");
