@@ -2,8 +2,12 @@
 
 #include "base/time.h"
 #include "gen/flyteidl2/workflow/run_logs_service.pb.h"
+#include "run/data.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#define EXPIRY_MAX_S 3600
 
 enum mf_code mf_data_serve(const struct mf_data_config *config, struct mf_rpc *rpc, struct mf_data **out,
                            struct mf_error *err)
@@ -29,6 +33,10 @@ enum mf_code mf_data_serve(const struct mf_data_config *config, struct mf_rpc *r
     if (!data)
         return mf_fail_memory(err);
     data->config = *config;
+    if (data->config.data_max == 0)
+        data->config.data_max = MF_RUN_DATA_MAX;
+    if (data->config.expiry_max_s == 0)
+        data->config.expiry_max_s = EXPIRY_MAX_S;
     enum mf_code code = MF_OK;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0] && code == MF_OK; i++)
         code = mf_rpc_handle(rpc, methods[i].service, methods[i].method, methods[i].handler, data, err);
@@ -44,13 +52,27 @@ void mf_data_free(struct mf_data *data)
     free(data);
 }
 
-enum mf_code mf_data_expires(const struct pb_google_protobuf_Duration *asked, int64_t *seconds,
-                             struct mf_error *err)
+/* "1h0m0s", as people know it from elsewhere. */
+static struct mf_str duration_text(char out[48], int64_t seconds)
 {
-    *seconds = asked ? asked->seconds : MF_DATA_EXPIRES_MAX;
-    if (*seconds > MF_DATA_EXPIRES_MAX || (asked && *seconds == MF_DATA_EXPIRES_MAX && asked->nanos > 0))
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "expires_in (%llds) exceeds maximum allowed duration of 1h0m0s", (long long)*seconds);
+    int len = seconds >= 3600 ? snprintf(out, 48, "%lldh%lldm%llds", (long long)(seconds / 3600),
+                                         (long long)(seconds / 60 % 60), (long long)(seconds % 60))
+              : seconds >= 60
+                  ? snprintf(out, 48, "%lldm%llds", (long long)(seconds / 60), (long long)(seconds % 60))
+                  : snprintf(out, 48, "%llds", (long long)seconds);
+    return mf_str_make(out, (size_t)len);
+}
+
+enum mf_code mf_data_expires(const struct mf_data *data, const struct pb_google_protobuf_Duration *asked,
+                             int64_t *seconds, struct mf_error *err)
+{
+    char given[48];
+    char most[48];
+    int64_t max = data->config.expiry_max_s;
+    *seconds = asked ? asked->seconds : max;
+    if (*seconds > max || (asked && *seconds == max && asked->nanos > 0))
+        return mf_fail(err, MF_INVALID_ARGUMENT, "expires_in (%.*s) exceeds maximum allowed duration of %.*s",
+                       MF_FMT(duration_text(given, *seconds)), MF_FMT(duration_text(most, max)));
     if (*seconds < 1)
         return mf_fail(err, MF_INVALID_ARGUMENT, "expires_in must be at least one second");
     return MF_OK;

@@ -160,7 +160,7 @@ void mf_data_on_download_link(void *service, struct mf_call *call)
     struct pb_google_protobuf_Timestamp expires_at;
     struct mf_str url;
     struct mf_error err;
-    enum mf_code code = mf_data_expires(request->expires_in, &presign.expires_s, &err);
+    enum mf_code code = mf_data_expires(data, request->expires_in, &presign.expires_s, &err);
     if (code == MF_OK)
         code = find_artifact(data, mf_call_arena(call), request, &presign.uri, &err);
     if (code == MF_OK)

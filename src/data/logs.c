@@ -146,8 +146,40 @@ static enum mf_code prepare(struct tail *tail, struct mf_arena *arena,
     return mf_tasklog_path(arena, tail->data->config.log_root, &key, &tail->path, err);
 }
 
+/* Every attempt is one process, which stands for one pod of that name (see exec/process/command.c). */
+static enum mf_code check_pod(struct mf_arena *arena, const struct tail *tail, struct mf_str run,
+                              struct mf_str asked, struct mf_error *err)
+{
+    struct mf_str pod =
+        mf_str_printf(arena, "%.*s-%.*s-%d", MF_FMT(run), MF_FMT(tail->name), tail->attempt - 1);
+    if (!pod.ptr)
+        return mf_fail_memory(err);
+    if (mf_str_eq(pod, asked))
+        return MF_OK;
+    return mf_fail(err, MF_NOT_FOUND, "attempt %d of %.*s has no pod \"%.*s\"; its only one is %.*s",
+                   tail->attempt, MF_FMT(tail->name), (int)mf_utf8_cut(asked, 80), asked.len ? asked.ptr : "",
+                   MF_FMT(pod));
+}
+
+/* What of an attempt is asked for; empty: all. */
+struct selection {
+    struct mf_str pod, connector;
+    bool by_pod, by_connector;
+};
+
+static enum mf_code check_selection(struct mf_arena *arena, const struct tail *tail, struct mf_str run,
+                                    const struct selection *selection, struct mf_error *err)
+{
+    if (selection->by_connector && selection->connector.len > 0)
+        return mf_fail(
+            err, MF_UNIMPLEMENTED,
+            "connector_endpoint: logs of connectors are not kept here; leave it out for the log of "
+            "the attempt");
+    return selection->by_pod ? check_pod(arena, tail, run, selection->pod, err) : MF_OK;
+}
+
 static void start(struct mf_data *data, struct mf_call *call, const struct pb_common_ActionIdentifier *id,
-                  uint32_t attempt, bool old_service)
+                  uint32_t attempt, const struct selection *selection, bool old_service)
 {
     struct mf_error err;
     char number[16];
@@ -159,7 +191,8 @@ static void start(struct mf_data *data, struct mf_call *call, const struct pb_co
     }
     tail->data = data;
     tail->old_service = old_service;
-    if (prepare(tail, mf_call_arena(call), id, attempt, &err) != MF_OK) {
+    if (prepare(tail, mf_call_arena(call), id, attempt, &err) != MF_OK ||
+        check_selection(mf_call_arena(call), tail, id->run->name, selection, &err) != MF_OK) {
         mf_call_fail_error(call, &err);
         return;
     }
@@ -182,11 +215,17 @@ static void start(struct mf_data *data, struct mf_call *call, const struct pb_co
 void mf_data_on_tail_logs(void *data, struct mf_call *call)
 {
     const struct pb_dataproxy_TailLogsRequest *request = mf_call_request(call);
-    start(data, call, request->action_id, request->attempt, false);
+    struct selection selection = {.connector = request->connector_endpoint,
+                                  .by_connector = request->has_connector_endpoint};
+    selection.by_pod = request->pod_selector_case == pb_dataproxy_TailLogsRequest_tag_pod_name;
+    if (selection.by_pod)
+        selection.pod = request->pod_selector.pod_name;
+    start(data, call, request->action_id, request->attempt, &selection, false);
 }
 
 void mf_data_on_run_logs(void *data, struct mf_call *call)
 {
     const struct pb_workflow_TailLogsRequest *request = mf_call_request(call);
-    start(data, call, request->action_id, request->attempt, true);
+    const struct selection all = {0};
+    start(data, call, request->action_id, request->attempt, &all, true);
 }

@@ -18,10 +18,10 @@ void mf_data_on_action_data(void *data, struct mf_call *call);
 void mf_data_on_tail_logs(void *data, struct mf_call *call);
 void mf_data_on_run_logs(void *data, struct mf_call *call); /* RunLogsService */
 
-#define MF_DATA_EXPIRES_MAX 3600 /* of signed URLs, in seconds */
-/* Absent: the longest there is. MF_INVALID_ARGUMENT beyond it, and for less than a second. */
-enum mf_code mf_data_expires(const struct pb_google_protobuf_Duration *asked, int64_t *seconds,
-                             struct mf_error *err) MF_CHECK_RESULT;
+/* How long a signed URL is good. Absent: the longest there is. MF_INVALID_ARGUMENT beyond it, and for less
+ * than a second. */
+enum mf_code mf_data_expires(const struct mf_data *data, const struct pb_google_protobuf_Duration *asked,
+                             int64_t *seconds, struct mf_error *err) MF_CHECK_RESULT;
 /* Now and so many seconds. */
 struct pb_google_protobuf_Timestamp mf_data_expiry(const struct mf_data *data, int64_t seconds);
 

@@ -1,24 +1,30 @@
 #include "data/service.h"
 
 #include "base/encode.h"
-#include "store/project.h"
+#include "objects/name.h"
+#include "project/check.h"
+#include "run/inputs.h"
 #include "store/task.h"
+#include "store/trigger.h"
 
 #include <openssl/evp.h>
 
-#define INPUTS_MAX ((size_t)64 << 20)
 #define META_HEADER "x-amz-meta-flyteContentMD5"
 #define META_SIGNED "x-amz-meta-flytecontentmd5"
 
-static enum mf_code check_project(struct mf_db *db, struct mf_str project, struct mf_error *err)
+static enum mf_code check_place(const struct mf_data *data, struct mf_db *db, struct mf_str project,
+                                struct mf_str domain, struct mf_error *err)
 {
-    bool exists = false;
-    if (project.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "the project is required");
-    enum mf_code code = mf_project_exists(db, project, &exists, err);
-    if (code == MF_OK && !exists)
-        code = mf_fail(err, MF_NOT_FOUND, "project not found: %.*s", MF_FMT(project));
-    return code;
+    enum mf_code code = mf_project_check(db, project, err);
+    return code == MF_OK ? mf_domain_check(data->config.domains, data->config.domain_count, domain, err)
+                         : code;
+}
+
+/* A part of an object's name that a caller chooses. */
+static enum mf_code check_part(const char *field, struct mf_str part, struct mf_error *err)
+{
+    enum mf_code code = part.len > 0 ? mf_object_name_check(part, err) : MF_OK;
+    return code == MF_OK ? MF_OK : mf_fail_prefix(err, "%s", field);
 }
 
 /* ---- CreateUploadLocation ---- */
@@ -37,9 +43,8 @@ static enum mf_code check_location(const struct pb_dataproxy_CreateUploadLocatio
         return mf_fail(err, MF_INVALID_ARGUMENT,
                        "content_length is above the largest object of this server, %zu bytes",
                        mf_objects_max(objects));
-    if (request->domain.len == 0)
-        return mf_fail(err, MF_INVALID_ARGUMENT, "the domain is required");
-    return MF_OK;
+    enum mf_code code = check_part("filename_root", request->filename_root, err);
+    return code == MF_OK ? check_part("filename", request->filename, err) : code;
 }
 
 static enum mf_code location_uri(struct mf_data *data, struct mf_arena *arena,
@@ -57,6 +62,13 @@ static enum mf_code location_uri(struct mf_data *data, struct mf_arena *arena,
     return uri->ptr ? MF_OK : mf_fail_memory(err);
 }
 
+/* The client of a tracked run shows the report of an attempt while it grows. */
+static bool is_live_report(const struct pb_dataproxy_CreateUploadLocationRequest *request)
+{
+    return mf_str_starts(request->filename_root, MF_STR("tracked-runs/")) &&
+           mf_str_eq_c(request->filename, "report.html");
+}
+
 /* A place that the caller has named is given once, except to who brings what lies there already. */
 static enum mf_code check_free(struct mf_data *data, struct mf_arena *arena,
                                const struct pb_dataproxy_CreateUploadLocationRequest *request,
@@ -64,7 +76,7 @@ static enum mf_code check_free(struct mf_data *data, struct mf_arena *arena,
 {
     bool exists = false;
     struct mf_str md5;
-    if (request->filename.len == 0 || request->filename_root.len == 0)
+    if (request->filename.len == 0 || request->filename_root.len == 0 || is_live_report(request))
         return MF_OK;
     enum mf_code code = mf_object_md5(data->config.objects, arena, uri, &exists, &md5, err);
     if (code == MF_OK && exists && (request->content_md5.len == 0 || !mf_str_eq(md5, request->content_md5)))
@@ -98,6 +110,7 @@ static enum mf_code sign_location(struct mf_data *data, struct mf_call *call,
         .uri = uri,
         .host = mf_call_http(call)->authority,
         .expires_s = expires,
+        .content_length = request->content_length > 0 ? request->content_length : -1,
     };
     if (has_md5) {
         presign.content_md5 = mf_base64(arena, request->content_md5);
@@ -132,11 +145,11 @@ void mf_data_on_upload_location(void *service, struct mf_call *call)
     struct mf_error err;
     enum mf_code code = check_location(request, data->config.objects, &err);
     if (code == MF_OK)
-        code = mf_data_expires(request->expires_in, &expires, &err);
+        code = mf_data_expires(data, request->expires_in, &expires, &err);
     if (code == MF_OK)
         code = mf_store_reader(data->config.store, &db, &err);
     if (code == MF_OK)
-        code = check_project(db, request->project, &err);
+        code = check_place(data, db, request->project, request->domain, &err);
     mf_store_reader_done(data->config.store, db);
     if (code == MF_OK)
         code = location_uri(data, arena, request, &uri, &err);
@@ -198,29 +211,50 @@ struct upload {
     struct mf_str uri, bytes, hash;
 };
 
+static enum mf_code spec_of_task(struct mf_db *db, struct mf_arena *arena, const struct mf_task_key *key,
+                                 const struct pb_task_TaskSpec **spec, struct mf_error *err)
+{
+    struct mf_task_row row;
+    void *decoded = NULL;
+    enum mf_code code = mf_task_get(db, arena, key, &row, err);
+    if (code == MF_OK)
+        code = pb_decode(arena, &pb_task_TaskSpec_type, row.spec, &decoded, err);
+    *spec = decoded;
+    return code;
+}
+
+static enum mf_code spec_of_trigger(struct mf_db *db, struct mf_arena *arena,
+                                    const struct pb_common_TriggerName *name,
+                                    const struct pb_task_TaskSpec **spec, struct mf_error *err)
+{
+    const struct mf_trigger_key key = {name->project, name->domain, name->task_name, name->name};
+    struct mf_trigger_row row;
+    if (name->name.len == 0)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "trigger_name.name is required");
+    enum mf_code code = mf_trigger_get(db, arena, &key, &row, err);
+    if (code != MF_OK)
+        return code;
+    const struct mf_task_key task = {row.key.project, row.key.domain, row.key.task_name, row.task_version};
+    return spec_of_task(db, arena, &task, spec, err);
+}
+
+/* The task whose inputs these are: it tells which of them the cache ignores. */
 static enum mf_code find_spec(struct mf_db *db, struct mf_arena *arena,
                               const struct pb_dataproxy_UploadInputsRequest *request,
                               const struct pb_task_TaskSpec **spec, struct mf_error *err)
 {
-    struct mf_task_row row;
-    void *decoded = NULL;
     *spec = NULL;
     if (request->task_case == pb_dataproxy_UploadInputsRequest_tag_task_spec) {
         *spec = request->task.task_spec;
         return MF_OK;
     }
     if (request->task_case == pb_dataproxy_UploadInputsRequest_tag_trigger_name)
-        return mf_fail(err, MF_NOT_FOUND, "trigger not found: %.*s",
-                       MF_FMT(request->task.trigger_name->name));
+        return spec_of_trigger(db, arena, request->task.trigger_name, spec, err);
     if (request->task_case != pb_dataproxy_UploadInputsRequest_tag_task_id)
         return mf_fail(err, MF_INVALID_ARGUMENT, "one of task_spec, task_id and trigger_name is required");
     const struct pb_task_TaskIdentifier *id = request->task.task_id;
     const struct mf_task_key key = {id->project, id->domain, id->name, id->version};
-    enum mf_code code = mf_task_get(db, arena, &key, &row, err);
-    if (code == MF_OK)
-        code = pb_decode(arena, &pb_task_TaskSpec_type, row.spec, &decoded, err);
-    *spec = decoded;
-    return code;
+    return spec_of_task(db, arena, &key, spec, err);
 }
 
 static enum mf_code inputs_uri(struct mf_data *data, struct mf_arena *arena, struct mf_str base_dir,
@@ -231,6 +265,8 @@ static enum mf_code inputs_uri(struct mf_data *data, struct mf_arena *arena, str
     size_t len = 0;
     struct mf_str base = mf_objects_base(data->config.objects);
     const char *folder = "/uploads";
+    if (base_dir.len > 0 && memchr(base_dir.ptr, '\0', base_dir.len))
+        return mf_fail(err, MF_INVALID_ARGUMENT, "base_dir holds a NUL character");
     if (base_dir.len > 0) {
         while (mf_str_ends(base_dir, MF_STR("/")))
             base_dir.len--;
@@ -270,7 +306,7 @@ static enum mf_code prepare_inputs(struct mf_data *data, struct mf_call *call, s
     }
     enum mf_code code = mf_store_reader(data->config.store, &db, err);
     if (code == MF_OK)
-        code = check_project(db, project, err);
+        code = check_place(data, db, project, domain, err);
     if (code == MF_OK)
         code = find_spec(db, arena, request, &spec, err);
     mf_store_reader_done(data->config.store, db);
@@ -278,9 +314,10 @@ static enum mf_code prepare_inputs(struct mf_data *data, struct mf_call *call, s
         code = mf_data_inputs_hash(arena, inputs, spec, &upload->hash, err);
     if (code == MF_OK)
         code = pb_encode_stable(arena, &pb_task_Inputs_type, inputs, &upload->bytes, err);
-    if (code == MF_OK && upload->bytes.len > INPUTS_MAX)
+    if (code == MF_OK && upload->bytes.len > data->config.data_max)
         code = mf_fail(err, MF_RESOURCE_EXHAUSTED,
-                       "inputs have at most %zu bytes; upload large values as files", INPUTS_MAX);
+                       "inputs have at most %zu bytes; upload large values as files or raise data-bytes",
+                       data->config.data_max);
     return code == MF_OK ? inputs_uri(data, arena, request->base_dir, project, domain, upload, err) : code;
 }
 

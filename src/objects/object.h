@@ -54,13 +54,14 @@ size_t mf_objects_inline_max(const struct mf_objects *objects);
 size_t mf_objects_max(const struct mf_objects *objects); /* bytes of the largest object */
 
 /* A signed URL (AWS signature version 4, query form) for one GET or PUT on the S3 endpoint. content_md5
- * (base64) may be empty; then any body is accepted. content_length < 0: any. */
+ * (base64) may be empty; then any body is accepted. content_length <= 0: a body of any size. */
 struct mf_presign {
     bool put;
     struct mf_str uri;
     struct mf_str host; /* of the URL; empty: that of the configured endpoint */
     int64_t expires_s;
     struct mf_str content_md5;
+    int64_t content_length;
     const char *meta_name; /* further signed header, e.g. x-amz-meta-flytecontentmd5; may be NULL */
     struct mf_str meta_value;
 };

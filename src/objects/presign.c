@@ -9,18 +9,24 @@
 
 #define REGION "us-east-1"
 #define EXPIRES_MAX 604800
+#define HEADERS 3
 
 /* The headers that a PUT will carry, in the order of their names, as a signature wants them. */
-static size_t signed_headers(const struct mf_presign *request, struct mf_header headers[2],
+static size_t signed_headers(const struct mf_presign *request, struct mf_header headers[HEADERS],
                              struct mf_arena *arena, struct mf_str *names)
 {
     size_t count = 0;
+    bool sized = request->content_length > 0;
+    if (sized)
+        headers[count++] = (struct mf_header){
+            MF_STR("content-length"), mf_str_printf(arena, "%lld", (long long)request->content_length)};
     if (request->content_md5.len > 0)
         headers[count++] = (struct mf_header){MF_STR("content-md5"), request->content_md5};
     if (request->meta_name)
         headers[count++] = (struct mf_header){mf_str_from_c(request->meta_name), request->meta_value};
-    *names = mf_str_printf(arena, "%shost%s%s", request->content_md5.len > 0 ? "content-md5;" : "",
-                           request->meta_name ? ";" : "", request->meta_name ? request->meta_name : "");
+    *names = mf_str_printf(arena, "%s%shost%s%s", sized ? "content-length;" : "",
+                           request->content_md5.len > 0 ? "content-md5;" : "", request->meta_name ? ";" : "",
+                           request->meta_name ? request->meta_name : "");
     return count;
 }
 
@@ -28,7 +34,7 @@ enum mf_code mf_object_presign(struct mf_objects *objects, struct mf_arena *aren
                                const struct mf_presign *request, struct mf_str *url, struct mf_error *err)
 {
     struct mf_str name;
-    struct mf_header headers[2];
+    struct mf_header headers[HEADERS];
     char signature[65];
     char expires[24];
     enum mf_code code = mf_object_uri_parse(request->uri, objects->bucket, &name, err);
