@@ -7,6 +7,7 @@
 #define MF_EXEC_EXEC_H
 
 #include "objects/object.h"
+#include "secret/vault.h"
 #include "store/store.h"
 
 struct mf_exec;
@@ -15,6 +16,7 @@ struct mf_exec_config {
     const struct mf_sys *sys;
     struct mf_store *store;
     struct mf_objects *objects;
+    struct mf_vault *vault; /* where tasks have their secrets from; NULL: there are none */
     const char *data_dir;   /* must exist; work/ and logs/ live below it */
     const char *self_path;  /* this binary, for the shim */
     const char *python;     /* interpreter given by the user, or NULL: find one (spec execution.md 5.4) */

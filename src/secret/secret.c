@@ -48,7 +48,7 @@ static enum mf_code check_name(struct mf_str name, struct mf_error *err)
     bool ok =
         name.len > 0 && name.len <= MF_SECRET_NAME_MAX && !mf_str_eq_c(name, ".") && !mf_str_eq_c(name, "..");
     for (size_t i = 0; ok && i < name.len; i++)
-        ok = isalnum((unsigned char)name.ptr[i]) || strchr("-_.", name.ptr[i]);
+        ok = isalnum((unsigned char)name.ptr[i]) || memchr("-_.", name.ptr[i], 3);
     if (ok)
         return MF_OK;
     if (name.len == 0)
@@ -299,7 +299,9 @@ static enum mf_code read_token(struct mf_arena *arena, struct mf_str token, stru
     size_t domain = mf_str_find_char(text, '\0');
     struct mf_str rest = mf_str_skip(text, domain == SIZE_MAX ? text.len : domain + 1);
     size_t project = mf_str_find_char(rest, '\0');
-    if (!ok || domain == SIZE_MAX || project == SIZE_MAX || !mf_utf8_valid(text.ptr, text.len))
+    ok = ok && domain != SIZE_MAX && project != SIZE_MAX && mf_utf8_valid(text.ptr, text.len) &&
+         check_name(mf_str_skip(rest, project + 1), NULL) == MF_OK;
+    if (!ok)
         return mf_fail(err, MF_INVALID_ARGUMENT, "token: \"%.*s\" is none of this list; start without one",
                        MF_FMT(mf_str_take(token, mf_utf8_cut(token, 60))));
     out->domain = mf_str_take(text, domain);

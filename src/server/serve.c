@@ -404,6 +404,7 @@ static enum mf_code start_executor(struct server *s, struct mf_error *err)
         .sys = s->sys,
         .store = s->store,
         .objects = s->objects,
+        .vault = s->vault,
         .data_dir = mf_datadir_path(s->datadir),
         .self_path = s->self,
         .python = python[0] ? python : NULL,

@@ -2,6 +2,7 @@
 
 #include "action/machine.h"
 #include "base/time.h"
+#include "exec/process/secrets.h"
 #include "exec/process/template.h"
 #include "gen/flyteidl2/core/literals.pb.h"
 #include "gen/flyteidl2/core/security.pb.h"
@@ -128,9 +129,47 @@ static void set_basics(struct environment *env, const struct mf_command_input *i
           mf_str_printf(env->arena, "%lld", (long long)((in->cpu_milli + 999) / 1000)));
 }
 
+/* False when the name is one of ours. */
+static bool set_secret(struct environment *env, struct mf_str name, struct mf_str value)
+{
+    for (uint32_t i = 0; i < env->count; i++) {
+        if (env->items[i].reserved && mf_str_eq(env->items[i].name, name))
+            return false;
+    }
+    set(env, name, value, false);
+    return true;
+}
+
+static enum mf_code set_secrets(struct environment *env, const struct mf_command_input *in,
+                                const char **fault, struct mf_error *err)
+{
+    struct mf_task_secrets secrets;
+    enum mf_code code = mf_task_secrets_find(env->arena, in, &secrets, fault, err);
+    if (code != MF_OK || secrets.count == 0)
+        return code;
+    set_c(env, "FLYTE_SECRETS_ENV_PREFIX", MF_STR(MF_SECRETS_PREFIX));
+    for (uint32_t i = 0; i < secrets.count; i++) {
+        const struct mf_task_secret *secret = &secrets.items[i];
+        if (!secret->file && !set_secret(env, secret->name, secret->value)) {
+            *fault = "BadTaskSpecification";
+            return mf_fail(
+                err, MF_INVALID_ARGUMENT,
+                "a secret cannot be the variable %.*s, which the server sets itself; choose another "
+                "name with as_env_var",
+                MF_FMT(secret->name));
+        }
+    }
+    if (secrets.files == 0)
+        return MF_OK;
+    set_c(env, "FLYTE_SECRETS_DEFAULT_DIR",
+          mf_str_printf(env->arena, "%.*s/" MF_SECRETS_FOLDER, MF_FMT(in->work_dir)));
+    set_c(env, "FLYTE_SECRETS_FILE_PREFIX", MF_STR_EMPTY);
+    return mf_task_secrets_write(env->arena, in, &secrets, err);
+}
+
 static enum mf_code build_env(struct mf_arena *arena, const struct mf_command_input *in,
                               const struct mf_command_names *names, struct mf_launch *launch,
-                              struct mf_error *err)
+                              const char **fault, struct mf_error *err)
 {
     struct environment env = {.arena = arena,
                               .items = mf_arena_array(arena, VARIABLES_MAX, sizeof *env.items)};
@@ -145,6 +184,9 @@ static enum mf_code build_env(struct mf_arena *arena, const struct mf_command_in
     for (uint32_t i = 0; in->run_spec->envs && i < in->run_spec->envs->values.count; i++)
         set(&env, in->run_spec->envs->values.items[i]->key, in->run_spec->envs->values.items[i]->value,
             false);
+    enum mf_code code = set_secrets(&env, in, fault, err);
+    if (code != MF_OK)
+        return code;
     launch->env = mf_arena_array(arena, env.count, sizeof *launch->env);
     launch->envc = env.count;
     for (uint32_t i = 0; launch->env && i < env.count; i++) {
@@ -300,13 +342,6 @@ static enum mf_code find_program(struct mf_arena *arena, const struct mf_command
 
 /* ---- what cannot run here ---- */
 
-static bool asks_for_secrets(const struct mf_command_input *in)
-{
-    const struct pb_core_SecurityContext *of_task = in->template->security_context;
-    const struct pb_core_SecurityContext *of_run = in->run_spec->security_context;
-    return (of_task && of_task->secrets.count > 0) || (of_run && of_run->secrets.count > 0);
-}
-
 static enum mf_code check(const struct mf_command_input *in, const char **fault, struct mf_error *err)
 {
     const struct pb_core_TaskTemplate *template = in->template;
@@ -316,13 +351,6 @@ static enum mf_code check(const struct mf_command_input *in, const char **fault,
             err, MF_FAILED_PRECONDITION,
             "task type \"%.*s\" has no container; the local executor runs tasks with a container only",
             MF_FMT(template->type));
-    }
-    if (asks_for_secrets(in)) {
-        *fault = "SecretsUnavailable";
-        return mf_fail(
-            err, MF_FAILED_PRECONDITION,
-            "the task asks for secrets, which this version of mayfly does not serve; pass the value as an "
-            "environment variable of the run");
     }
     if (template->target.container->command.count == 0 && template->target.container->args.count == 0) {
         *fault = "BadTaskSpecification";
@@ -347,7 +375,7 @@ enum mf_code mf_command_build(struct mf_arena *arena, const struct mf_command_in
     if (code == MF_OK)
         code = find_program(arena, in, launch, fault, err);
     if (code == MF_OK)
-        code = build_env(arena, in, &names, launch, err);
+        code = build_env(arena, in, &names, launch, fault, err);
     if (code == MF_OK) {
         launch->work_dir = in->work_dir;
         launch->cwd = mf_str_printf(arena, "%.*s/cwd", MF_FMT(in->work_dir));

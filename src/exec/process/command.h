@@ -1,6 +1,6 @@
 /*
  * From a task's specification to what its process is started with: command line, environment, paths. Pure but
- * for reading inputs and looking for programs.
+ * for reading inputs and secrets, writing those that are files, and looking for programs.
  */
 #ifndef MF_EXEC_COMMAND_H
 #define MF_EXEC_COMMAND_H

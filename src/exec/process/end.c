@@ -1,6 +1,7 @@
 /* How an attempt comes to its end: by its process, by a deadline, by a fault, or because its outputs are
  * known. */
 #include "exec/process/origin.h"
+#include "exec/process/secrets.h"
 #include "exec/process/state.h"
 
 #include "gen/flyteidl2/core/catalog.pb.h"
@@ -223,6 +224,8 @@ static enum mf_code judge(struct ending *ending, struct mf_error *err)
 static void find_out(struct mf_step *step)
 {
     struct ending *ending = MF_CONTAINER(step, struct ending, step);
+    if (ending->work_dir)
+        mf_task_secrets_remove(ending->work_dir); /* a shim that was killed has not done it */
     step->code = mf_exec_read(step, &ending->rows, &step->err);
     if (step->code == MF_NOT_FOUND) {
         ending->stale = true; /* nothing is left to be told */

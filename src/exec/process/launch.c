@@ -16,13 +16,27 @@ static void put_str(struct mf_buf *buf, struct mf_str text)
     mf_buf_add_char(buf, '\0');
 }
 
+static size_t needed(const struct mf_launch *launch)
+{
+    size_t each = sizeof(uint64_t) + 1;
+    size_t sum = MF_LAUNCH_HEAD + (each + 1) * 16 + launch->work_dir.len + launch->cwd.len +
+                 launch->log_path.len + launch->program.len;
+    for (uint32_t i = 0; i < launch->argc; i++)
+        sum += launch->argv[i].len + each;
+    for (uint32_t i = 0; i < launch->envc; i++)
+        sum += launch->env[i].len + each;
+    return sum;
+}
+
 enum mf_code mf_launch_encode(struct mf_arena *arena, const struct mf_launch *launch, struct mf_str *out,
                               struct mf_error *err)
 {
     enum mf_code code = MF_OK;
     struct mf_buf buf = MF_BUF_INIT(MF_LAUNCH_MAX);
     uint32_t size = 0;
-    mf_buf_add(&buf, &size, sizeof size);
+    /* At once, so that no copy of it is left behind: the environment may hold secrets. */
+    if (mf_buf_reserve(&buf, needed(launch)))
+        mf_buf_add(&buf, &size, sizeof size);
     put_str(&buf, launch->work_dir);
     put_str(&buf, launch->cwd);
     put_str(&buf, launch->log_path);
@@ -48,6 +62,8 @@ enum mf_code mf_launch_encode(struct mf_arena *arena, const struct mf_launch *la
         if (!out->ptr)
             code = mf_fail_memory(err);
     }
+    if (buf.len > 0)
+        explicit_bzero(buf.ptr, buf.len);
     mf_buf_free(&buf);
     return code;
 }

@@ -4,6 +4,7 @@
 #include "exec/process/launch.h"
 #include "exec/process/outcome.h"
 #include "exec/process/proc.h"
+#include "exec/process/secrets.h"
 #include "tasklog/tasklog.h"
 
 #include <errno.h>
@@ -368,6 +369,13 @@ static void attend(struct shim *shim)
     }
 }
 
+/* The task has its secrets; nobody else needs them any more. */
+static void wipe_env(struct shim *shim)
+{
+    for (uint32_t i = 0; i < shim->launch.envc; i++)
+        mf_wipe(shim->launch.env[i]);
+}
+
 static void write_outcome(struct shim *shim)
 {
     char path[PATH_MAX];
@@ -391,6 +399,7 @@ static void run(struct shim *shim)
     shim->outcome.started_ns = mf_wall_ns(shim->sys);
     shim->outcome.ended_ns = shim->outcome.started_ns;
     shim->outcome.exec_errno = start_task(shim);
+    wipe_env(shim);
     if (shim->outcome.exec_errno == 0) {
         (void)!write(MF_LAUNCH_FD, &(char){MF_LAUNCH_STARTED}, 1);
     } else {
@@ -400,6 +409,7 @@ static void run(struct shim *shim)
     }
     attend(shim);
     mf_tasklog_close(shim->log);
+    mf_task_secrets_remove(shim->launch.work_dir.ptr);
     write_outcome(shim);
 }
 

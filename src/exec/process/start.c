@@ -163,6 +163,15 @@ static enum mf_code spawn(struct start *start, struct mf_error *err)
     return MF_OK;
 }
 
+/* Secrets do not outlive the start in the server's memory. */
+static void wipe_secrets(void *ctx)
+{
+    const struct start *start = ctx;
+    mf_wipe(start->message);
+    for (uint32_t i = 0; i < start->launch.envc && start->launch.env; i++)
+        mf_wipe(start->launch.env[i]);
+}
+
 static enum mf_code build(struct start *start, struct mf_error *err)
 {
     struct mf_exec *exec = start->step.exec;
@@ -177,6 +186,8 @@ static enum mf_code build(struct start *start, struct mf_error *err)
     mf_demand_of(start->rows.template, &demand);
     input.cpu_milli = demand.cpu_milli;
     input.work_dir = mf_str_from_c(start->work_dir);
+    if (!mf_arena_defer(start->step.arena, wipe_secrets, start))
+        return mf_fail_memory(err);
     enum mf_code code = find_checkpoint(start, &input.checkpoint, err);
     if (code == MF_OK)
         code = mf_command_build(start->step.arena, &input, &start->launch, &start->fault, err);
