@@ -2,6 +2,7 @@
 
 #include "action/machine.h"
 #include "action/message.h"
+#include "action/state.h"
 #include "action/watch.h"
 #include "base/list.h"
 #include "gen/flyteidl2/actions/actions_service.pb.h"
@@ -10,6 +11,7 @@
 #include "gen/flyteidl2/workflow/queue_service.pb.h"
 #include "gen/flyteidl2/workflow/run_definition.pb.h"
 #include "gen/flyteidl2/workflow/state_service.pb.h"
+#include "identity/caller.h"
 
 /* Reason of an abort that comes without one: only parents call this service. */
 #define NO_REASON "canceled by its parent"
@@ -169,6 +171,14 @@ static void on_update(void *store, struct mf_call *call)
     submit(store, request, apply_update);
 }
 
+/* Whoever calls may speak for somebody else, as a parent does for the one it acts for. */
+static enum mf_code encode_who(struct mf_call *call, const struct pb_common_EnrichedIdentity *named,
+                               struct mf_str *out, struct mf_error *err)
+{
+    return named ? pb_encode(mf_call_arena(call), &pb_common_EnrichedIdentity_type, named, out, err)
+                 : mf_identity_encode(mf_call_arena(call), mf_call_caller(call), out, err);
+}
+
 /* ---- abort ---- */
 
 static enum mf_code apply_abort(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
@@ -191,9 +201,7 @@ static void abort_action(struct mf_store *store, struct mf_call *call,
     if (!request)
         return;
     request->to.abort.reason = reason.len > 0 ? reason : MF_STR(NO_REASON);
-    if (by)
-        code =
-            pb_encode(mf_call_arena(call), &pb_common_EnrichedIdentity_type, by, &request->to.abort.by, &err);
+    code = encode_who(call, by, &request->to.abort.by, &err);
     if (code != MF_OK)
         mf_call_fail_error(call, &err);
     else
@@ -250,9 +258,8 @@ static void on_signal(void *store, struct mf_call *call)
     enum mf_code code = signal->value ? MF_OK : mf_fail(&err, MF_INVALID_ARGUMENT, "value is required");
     if (code == MF_OK)
         code = pb_encode(arena, &pb_core_Literal_type, signal->value, &request->to.signal.value, &err);
-    if (code == MF_OK && signal->signalled_by)
-        code = pb_encode(arena, &pb_common_EnrichedIdentity_type, signal->signalled_by,
-                         &request->to.signal.by, &err);
+    if (code == MF_OK)
+        code = encode_who(call, signal->signalled_by, &request->to.signal.by, &err);
     if (code != MF_OK)
         mf_call_fail_error(call, &err);
     else
@@ -275,6 +282,8 @@ enum mf_code mf_actions_serve(struct mf_store *store, struct mf_rpc *rpc, struct
         {&pb_workflow_QueueService_service, pb_workflow_QueueService_AbortQueuedRun, on_abort_queued_run},
         {&pb_workflow_QueueService_service, pb_workflow_QueueService_AbortQueuedAction,
          on_abort_queued_action},
+        {&pb_workflow_StateService_service, pb_workflow_StateService_Put, mf_state_put},
+        {&pb_workflow_StateService_service, pb_workflow_StateService_Get, mf_state_get},
         {&pb_workflow_StateService_service, pb_workflow_StateService_Watch, mf_watch_state},
     };
     enum mf_code code = MF_OK;

@@ -2,6 +2,7 @@
 
 #include "action/machine.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "event/record.h"
 #include "gen/flyteidl2/workflow/events_proxy_service.pb.h"
 #include "gen/flyteidl2/workflow/internal_run_service.pb.h"
@@ -42,6 +43,7 @@ struct item {
         struct {
             struct pb_workflow_ActionEvent *const *items;
             size_t count, done, taken;
+            struct mf_left_out all, taken_out; /* of the whole list; of the part in the command */
         } events;
     } of;
 };
@@ -64,7 +66,8 @@ static enum mf_code apply(struct mf_command *command, struct mf_tx *tx, struct m
     case PROXY_EVENTS:
         left = item->of.events.count - item->of.events.done;
         item->of.events.taken = left < CHUNK ? left : CHUNK;
-        return mf_record_events(tx, item->of.events.items + item->of.events.done, item->of.events.taken, err);
+        return mf_record_events(tx, item->of.events.items + item->of.events.done, item->of.events.taken,
+                                &item->of.events.taken_out, err);
     }
     return mf_fail(err, MF_INTERNAL, "unknown kind of record");
 }
@@ -135,12 +138,46 @@ static void leave(struct stream *stream, struct mf_call *call)
         mf_call_release(call);
 }
 
+static void note_left_out(struct item *item)
+{
+    struct mf_left_out *all = &item->of.events.all;
+    const struct mf_left_out *taken = &item->of.events.taken_out;
+    if (all->count == 0 && taken->count > 0) {
+        all->first = item->of.events.done + taken->first;
+        all->why = taken->why;
+    }
+    all->count += taken->count;
+}
+
+/* A batch of which something was kept is a success, since its sender would repeat all of it; what was left
+ * out is told in words. One of which nothing was kept is refused. */
+static void answer_events(const struct item *item)
+{
+    const struct mf_left_out *out = &item->of.events.all;
+    struct pb_google_rpc_Status status = {0};
+    struct mf_error why = {0};
+    if (out->count > 0) {
+        (void)mf_fail(&why, out->why.code, "%zu of %zu events were left out, the first is events[%zu]: %s",
+                      out->count, item->of.events.count, out->first, out->why.message);
+        mf_log(MF_LOG_WARN, "event", "%s", why.message);
+        status.message = mf_str_from_c(why.message);
+    }
+    if (out->count > 0 && out->count == item->of.events.count)
+        status.code = (int32_t)why.code;
+    if (item->kind == PROXY_EVENTS && status.code != MF_OK)
+        mf_call_fail_error(item->call, &why);
+    else
+        answer_unary(item, &status);
+}
+
 static void done(struct mf_command *command, enum mf_code code, const struct mf_error *err)
 {
     struct item *item = MF_CONTAINER(command, struct item, command);
     struct mf_call *call = item->call;
     struct pb_google_rpc_Status status = {.code = (int32_t)code};
     if (item->kind == RECORD_EVENTS || item->kind == PROXY_EVENTS) {
+        if (code == MF_OK)
+            note_left_out(item);
         item->of.events.done += item->of.events.taken;
         if (code == MF_OK && item->of.events.done < item->of.events.count) {
             mf_writer_submit(mf_store_writer(item->store), command);
@@ -149,7 +186,9 @@ static void done(struct mf_command *command, enum mf_code code, const struct mf_
     }
     if (code != MF_OK)
         status.message = mf_str_from_c(err->message);
-    if (!is_decision(item, code))
+    if (code == MF_OK && (item->kind == RECORD_EVENTS || item->kind == PROXY_EVENTS))
+        answer_events(item);
+    else if (!is_decision(item, code))
         mf_call_fail_error(call, err);
     else if (item->stream)
         answer_stream(item, &status);

@@ -1,7 +1,6 @@
 #include "event/record.h"
 
 #include "action/machine.h"
-#include "base/log.h"
 #include "gen/flyteidl2/actions/actions_service.pb.h"
 #include "gen/flyteidl2/common/identity.pb.h"
 #include "gen/flyteidl2/core/literals.pb.h"
@@ -89,16 +88,20 @@ enum mf_code mf_record_status(struct mf_tx *tx, const struct pb_workflow_UpdateA
 }
 
 enum mf_code mf_record_events(struct mf_tx *tx, struct pb_workflow_ActionEvent *const *events, size_t count,
-                              struct mf_error *err)
+                              struct mf_left_out *left_out, struct mf_error *err)
 {
     struct mf_error reason;
     enum mf_code code = MF_OK;
+    *left_out = (struct mf_left_out){0};
     for (size_t i = 0; i < count && code == MF_OK; i++) {
         code = mf_action_record_event(tx, events[i], &reason);
-        if (code == MF_NOT_FOUND || code == MF_INVALID_ARGUMENT) {
-            mf_log(MF_LOG_WARN, "event", "left an event out: %s", reason.message);
-            code = MF_OK;
-        }
+        if (code != MF_NOT_FOUND && code != MF_INVALID_ARGUMENT)
+            continue;
+        code = MF_OK;
+        if (left_out->count++ > 0)
+            continue;
+        left_out->first = i;
+        left_out->why = reason;
     }
     return code == MF_OK ? MF_OK : mf_fail(err, code, "%s", reason.message);
 }

@@ -15,9 +15,14 @@ enum mf_code mf_record_action(struct mf_tx *tx, const struct pb_workflow_RecordA
                               struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_record_status(struct mf_tx *tx, const struct pb_workflow_UpdateActionStatusRequest *request,
                               struct mf_error *err) MF_CHECK_RESULT;
-/* An event that cannot be kept (its run is unknown, its identifier is not whole) is logged and left out:
- * batches mix the events of many runs, and a sender repeats a refused batch as a whole. */
+/* Events of a batch that were not kept, and why the first was not. */
+struct mf_left_out {
+    size_t count, first;
+    struct mf_error why;
+};
+/* An event that cannot be kept (its run is unknown, its identifier is not whole) is left out: batches mix the
+ * events of many runs, and a sender repeats a refused batch as a whole, for ever. */
 enum mf_code mf_record_events(struct mf_tx *tx, struct pb_workflow_ActionEvent *const *events, size_t count,
-                              struct mf_error *err) MF_CHECK_RESULT;
+                              struct mf_left_out *left_out, struct mf_error *err) MF_CHECK_RESULT;
 
 #endif
