@@ -4,6 +4,7 @@
 #include "exec/process/shim.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/rotate.h"
 #include "server/serve.h"
 #include "server/version.h"
 
@@ -21,6 +22,8 @@ static const char usage[] =
     "  serve         run the server\n"
     "  config show   print every configuration key, its value, and where that came from\n"
     "  config docs   print docs/configuration.md (config docs metrics: docs/metrics.md)\n"
+    "  secret rotate-key\n"
+    "                make a new master key for the secrets, with a server running or not\n"
     "  version       print the version\n"
     "\n"
     "\"mayfly serve --help\" lists the flags.\n";
@@ -100,6 +103,17 @@ static int with_config(int argc, char **argv,
     return code;
 }
 
+static int rotate(struct mf_arena *arena, const struct mf_config *config)
+{
+    struct mf_error err;
+    if (mf_rotate_key(arena, config, &err) != MF_OK)
+        return complain(&err, EXIT_FAILED);
+    printf("the master key of the secrets in %s is rotated; keep a copy of its file secret-keys in a safe "
+           "place\n",
+           mf_config_text(config, MF_CONF_DATA_DIR));
+    return EXIT_DONE;
+}
+
 static int docs(int argc, char **argv)
 {
     struct mf_buf out = MF_BUF_INIT(0);
@@ -127,6 +141,14 @@ static int on_config(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+static int on_secret(int argc, char **argv)
+{
+    if (argc > 0 && strcmp(argv[0], "rotate-key") == 0)
+        return with_config(argc - 1, argv + 1, rotate);
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
+
 static int on_version(int argc, char **argv)
 {
     (void)argc;
@@ -148,10 +170,10 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", on_serve},       {"config", on_config},   {"version", on_version},
-    {"--version", on_version}, {"help", on_help},       {"--help", on_help},
-    {"-h", on_help},           {"_shim", mf_shim_main}, /* the parent of a task's process; started by the
-                                                           executor, not by people */
+    {"serve", on_serve},       {"config", on_config}, {"secret", on_secret}, {"version", on_version},
+    {"--version", on_version}, {"help", on_help},     {"--help", on_help},   {"-h", on_help},
+    {"_shim", mf_shim_main}, /* the parent of a task's process; started by the
+                                executor, not by people */
 };
 
 int main(int argc, char **argv)

@@ -75,6 +75,23 @@ enum mf_code mf_datadir_open(struct mf_arena *arena, const char *path, struct mf
     return MF_OK;
 }
 
+pid_t mf_datadir_holder(struct mf_arena *arena, const char *path)
+{
+    char text[32];
+    int64_t pid = 0;
+    struct mf_str file = mf_str_printf(arena, "%s/lock", path);
+    int fd = file.ptr ? open(file.ptr, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        holder(fd, text, sizeof text);
+        if (!mf_str_to_i64(mf_str_from_c(text), &pid) || pid <= 0 || pid > INT32_MAX)
+            pid = 0;
+    }
+    close(fd);
+    return (pid_t)pid;
+}
+
 const char *mf_datadir_path(const struct mf_datadir *dir)
 {
     return dir->path;

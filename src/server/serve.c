@@ -16,6 +16,7 @@
 #include "server/client.h"
 #include "server/health.h"
 #include "server/metrics.h"
+#include "server/rotate.h"
 #include "server/version.h"
 #include "setting/setting.h"
 #include "task/task.h"
@@ -342,8 +343,10 @@ static void stop_data(struct server *s)
 
 static enum mf_code start_translate(struct server *s, struct mf_error *err)
 {
-    const struct mf_translate_config config = {
-        .store = s->store, .objects = s->objects, .literals_max = (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES)};
+    const struct mf_translate_config config = {.store = s->store,
+                                               .objects = s->objects,
+                                               .literals_max =
+                                                   (size_t)mf_config_int(s->config, MF_CONF_DATA_BYTES)};
     return mf_translate_serve(&config, s->rpc, &s->translate, err);
 }
 
@@ -360,8 +363,7 @@ static void stop_hooks(struct server *s)
 
 static enum mf_code start_hooks(struct server *s, struct mf_error *err)
 {
-    struct mf_hooks_config config = {
-        .sys = s->sys, .store = s->store, .fetcher = s->fetcher, .url = s->url};
+    struct mf_hooks_config config = {.sys = s->sys, .store = s->store, .fetcher = s->fetcher, .url = s->url};
     enum mf_code code = mf_hook_key_load(s->sys, path_in(s, "webhook-key"), config.key, err);
     if (code == MF_OK)
         code = mf_hooks_start(&config, &s->hooks, err);
@@ -581,6 +583,7 @@ static void block_signals(sigset_t *waited)
     sigemptyset(waited);
     sigaddset(waited, SIGTERM);
     sigaddset(waited, SIGINT);
+    sigaddset(waited, MF_ROTATE_SIGNAL);
     pthread_sigmask(SIG_BLOCK, waited, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -594,7 +597,11 @@ static void wait_for_signal(const struct server *s, const sigset_t *waited)
     do {
         mf_health_sample(s->health);
         got = sigtimedwait(waited, NULL, &second);
-    } while (got < 0);
+        if (got == MF_ROTATE_SIGNAL) {
+            mf_rotate_asked(s->vault);
+            got = 0;
+        }
+    } while (got <= 0);
     mf_log(MF_LOG_INFO, "server", "signal %d: shutting down; once more to do so at once", got);
     mf_health_set(s->health, MF_HEALTH_DRAINING);
     pthread_sigmask(SIG_UNBLOCK, waited, NULL);
