@@ -37,6 +37,7 @@ RELAXED = [
     ("dataproxy.CreateUploadLocationRequest.project", "min_len", UPLOAD),
     ("dataproxy.CreateUploadLocationRequest.domain", "min_len", UPLOAD),
     ("dataproxy.CreateUploadLocationRequest.content_md5", "len", "a filename_root may stand in for it; the handler decides"),
+    ("trigger.GetTriggerDetailsRequest.name", "below", "without task_name a trigger is found by its name; the handler checks the rest"),
     ("imagebuilder.GetImageRequest.project_id", "below", UPLOAD),
     ("workflow.TaskAction.id", "below", "a child is enqueued with the ids of its parent, whose version may be empty"),
     ("app.Profile.short_description", "max_len", "the SDK sends the description of the environment uncut"),

@@ -100,6 +100,8 @@ enum mf_code mf_automation_check(struct mf_zones *zones, struct mf_arena *arena,
     enum mf_code code = MF_OK;
     if (spec)
         copy = *spec;
+    if (copy.type < pb_task_TYPE_UNSPECIFIED || copy.type > pb_task_TYPE_ARTIFACT)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "automation_spec.type: there is no type %d", copy.type);
     if (copy.automation_case == pb_task_TriggerAutomationSpec_tag_schedule ||
         copy.type == pb_task_TYPE_SCHEDULE) {
         code = mf_automation_schedule(zones, &copy, &schedule, err);
