@@ -8,9 +8,15 @@
 #include <stdlib.h>
 
 #define EVENTS_MAX 100000 /* of one attempt */
+#define MESSAGE 500       /* cluster events in one message, and what more the last event of it has */
 
 struct mark {
     int32_t phase, version;
+};
+
+struct marks {
+    struct mark *items; /* in the order of the store; on the heap */
+    size_t count, cap;
 };
 
 /* Lives on the heap. */
@@ -19,20 +25,15 @@ struct watch {
     struct mf_str action; /* in the arena of the call */
     int32_t attempt;
     bool begun;
-    struct mark *seen; /* events that were sent, in the order of the store */
-    size_t seen_count;
+    struct marks sent;
 };
 
-/* One walk over the events of the attempt. */
-struct walk {
+/* One look at the events of the attempt. */
+struct look {
     const struct watch *watch;
-    struct mf_arena *scratch;
-    struct pb_workflow_WatchClusterEventsResponse response;
-    struct mark *marks;
-    size_t count, cap, old;
-    bool ended;
-    enum mf_code code;
-    struct mf_error *err;
+    struct marks fresh;
+    size_t old; /* place in watch->sent */
+    bool ended, failed;
 };
 
 static int compare(struct mark a, struct mark b)
@@ -42,74 +43,118 @@ static int compare(struct mark a, struct mark b)
     return a.version < b.version ? -1 : a.version > b.version;
 }
 
-static bool was_seen(struct walk *walk, struct mark mark)
+static bool add_mark(struct marks *marks, struct mark mark)
 {
-    const struct watch *watch = walk->watch;
-    while (walk->old < watch->seen_count && compare(watch->seen[walk->old], mark) < 0)
-        walk->old++;
-    return walk->old < watch->seen_count && compare(watch->seen[walk->old], mark) == 0;
-}
-
-static bool remember(struct walk *walk, struct mark mark)
-{
-    if (walk->count == walk->cap) {
-        size_t cap = walk->cap > 0 ? walk->cap * 2 : 16;
-        struct mark *grown = cap <= EVENTS_MAX * 2 ? realloc(walk->marks, cap * sizeof *grown) : NULL;
+    if (marks->count == marks->cap) {
+        size_t cap = marks->cap > 0 ? marks->cap * 2 : 16;
+        struct mark *grown = cap <= EVENTS_MAX * 2 ? realloc(marks->items, cap * sizeof *grown) : NULL;
         if (!grown)
             return false;
-        walk->marks = grown;
-        walk->cap = cap;
+        marks->items = grown;
+        marks->cap = cap;
     }
-    walk->marks[walk->count++] = mark;
+    marks->items[marks->count++] = mark;
     return true;
 }
 
-static bool add_events(struct walk *walk, const struct mf_event_row *row)
+static bool visit(void *ctx, int32_t phase, int32_t version)
 {
-    void *decoded = NULL;
-    walk->code = pb_decode(walk->scratch, &pb_workflow_ActionEvent_type, row->body, &decoded, walk->err);
-    const struct pb_workflow_ActionEvent *event = decoded;
-    for (uint32_t i = 0; walk->code == MF_OK && i < event->cluster_events.count; i++) {
-        if (!PB_PUSH(walk->scratch, walk->response.cluster_events, event->cluster_events.items[i]))
-            walk->code = mf_fail_memory(walk->err);
-    }
-    return walk->code == MF_OK;
+    struct look *look = ctx;
+    const struct marks *sent = &look->watch->sent;
+    const struct mark mark = {phase, version};
+    look->ended = look->ended || mf_phase_is_terminal(phase);
+    while (look->old < sent->count && compare(sent->items[look->old], mark) < 0)
+        look->old++;
+    if (look->old < sent->count && compare(sent->items[look->old], mark) == 0)
+        return true;
+    look->failed = !add_mark(&look->fresh, mark);
+    return !look->failed;
 }
 
-static bool visit(void *ctx, const struct mf_event_row *row)
+/* Puts those that were sent now among those that were sent before. */
+static bool merge(struct watch *watch, const struct mark *fresh, size_t count)
 {
-    struct walk *walk = ctx;
-    const struct mark mark = {row->phase, row->version};
-    walk->ended = walk->ended || mf_phase_is_terminal(row->phase);
-    bool seen = was_seen(walk, mark);
-    if (!remember(walk, mark)) {
-        walk->code = mf_fail_memory(walk->err);
+    struct marks all = {.cap = watch->sent.count + count + 16};
+    size_t old = 0;
+    all.items = malloc(all.cap * sizeof *all.items);
+    if (!all.items)
         return false;
+    for (size_t i = 0; i < count; i++) {
+        while (old < watch->sent.count && compare(watch->sent.items[old], fresh[i]) < 0)
+            all.items[all.count++] = watch->sent.items[old++];
+        all.items[all.count++] = fresh[i];
     }
-    return seen || add_events(walk, row);
+    while (old < watch->sent.count)
+        all.items[all.count++] = watch->sent.items[old++];
+    free(watch->sent.items);
+    watch->sent = all;
+    return true;
+}
+
+static enum mf_code add_events(const struct watch *watch, struct mark mark, struct mf_db *db,
+                               struct mf_arena *scratch, struct pb_workflow_WatchClusterEventsResponse *out,
+                               struct mf_error *err)
+{
+    void *decoded = NULL;
+    struct mf_str body;
+    enum mf_code code = mf_event_body(db, scratch, watch->run_id, watch->action, watch->attempt, mark.phase,
+                                      mark.version, &body, err);
+    if (code == MF_OK)
+        code = pb_decode(scratch, &pb_workflow_ActionEvent_type, body, &decoded, err);
+    if (code == MF_INVALID_ARGUMENT)
+        return mf_fail(err, MF_DATA_LOSS, "a stored event of action %.*s cannot be read",
+                       MF_FMT(watch->action));
+    const struct pb_workflow_ActionEvent *event = decoded;
+    for (uint32_t i = 0; code == MF_OK && i < event->cluster_events.count; i++) {
+        if (!PB_PUSH(scratch, out->cluster_events, event->cluster_events.items[i]))
+            code = mf_fail_memory(err);
+    }
+    return code;
+}
+
+/* *done: so many of the fresh ones were sent, before the client had enough. */
+static enum mf_code send_fresh(const struct watch *watch, struct mf_follow *follow, const struct marks *fresh,
+                               struct mf_db *db, struct mf_arena *scratch, size_t *done, struct mf_error *err)
+{
+    struct pb_workflow_WatchClusterEventsResponse response = {0};
+    enum mf_code code = MF_OK;
+    size_t at = 0;
+    while (code == MF_OK && at < fresh->count && mf_follow_room(follow)) {
+        code = add_events(watch, fresh->items[at++], db, scratch, &response, err);
+        if (code != MF_OK || (response.cluster_events.count < MESSAGE && at < fresh->count))
+            continue;
+        if (response.cluster_events.count > 0 || !watch->begun)
+            mf_follow_send(follow, &response);
+        response.cluster_events.count = 0;
+        *done = at;
+    }
+    return code;
 }
 
 static enum mf_code show(struct watch *watch, struct mf_follow *follow, struct mf_db *db,
                          struct mf_arena *scratch, struct mf_error *err)
 {
     struct mf_action_row row;
-    struct walk walk = {.watch = watch, .scratch = scratch, .err = err};
+    struct look look = {.watch = watch};
+    const struct pb_workflow_WatchClusterEventsResponse nothing = {0};
+    size_t done = 0;
     enum mf_code code = mf_action_get(db, scratch, watch->run_id, watch->action, &row, err);
     if (code == MF_OK)
-        code = mf_event_list(db, scratch, watch->run_id, watch->action, watch->attempt, visit, &walk, err);
-    if (code == MF_OK)
-        code = walk.code;
-    if (code != MF_OK) {
-        free(walk.marks);
+        code = mf_event_keys(db, watch->run_id, watch->action, watch->attempt, visit, &look, err);
+    if (code == MF_OK && !watch->begun && look.fresh.count == 0)
+        mf_follow_send(follow, &nothing);
+    if (code == MF_OK && !look.failed)
+        code = send_fresh(watch, follow, &look.fresh, db, scratch, &done, err);
+    if (code == MF_OK && (look.failed || (done > 0 && !merge(watch, look.fresh.items, done))))
+        code = mf_fail_memory(err);
+    bool all = done == look.fresh.count;
+    free(look.fresh.items);
+    if (code != MF_OK)
         return code;
-    }
-    if (walk.response.cluster_events.count > 0 || !watch->begun || mf_follow_silent(follow))
-        mf_follow_send(follow, &walk.response);
     watch->begun = true;
-    free(watch->seen);
-    watch->seen = walk.marks;
-    watch->seen_count = walk.count;
-    if (walk.ended || mf_phase_is_terminal(row.phase) || row.attempts > watch->attempt)
+    if (all && mf_follow_silent(follow))
+        mf_follow_send(follow, &nothing);
+    if (all && (look.ended || mf_phase_is_terminal(row.phase) || row.attempts > watch->attempt))
         mf_call_end(mf_follow_call(follow));
     return MF_OK;
 }
@@ -130,7 +175,7 @@ static enum mf_code refresh(void *ctx, struct mf_follow *follow, struct mf_db *d
 static void release(void *ctx)
 {
     struct watch *watch = ctx;
-    free(watch->seen);
+    free(watch->sent.items);
     free(watch);
 }
 

@@ -94,6 +94,14 @@ enum mf_code mf_event_list(struct mf_db *db, struct mf_arena *arena, int64_t run
 enum mf_code mf_event_known(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
                             int32_t phase, int32_t version, bool *known,
                             struct mf_error *err) MF_CHECK_RESULT;
+/* Only which events of an attempt there are, in the same order, and one of them: for who knows most of them.
+ */
+enum mf_code mf_event_keys(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
+                           bool (*visit)(void *ctx, int32_t phase, int32_t version), void *ctx,
+                           struct mf_error *err) MF_CHECK_RESULT;
+enum mf_code mf_event_body(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
+                           int32_t attempt, int32_t phase, int32_t version, struct mf_str *out,
+                           struct mf_error *err) MF_CHECK_RESULT;
 /* The version for another event of this attempt and phase: 0 when there is none yet. */
 enum mf_code mf_event_next_version(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
                                    int32_t phase, int32_t *out, struct mf_error *err) MF_CHECK_RESULT;

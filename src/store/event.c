@@ -13,6 +13,10 @@ MF_SQL(sql_attempt,
 MF_SQL(sql_version, "SELECT max(version) FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 "
                     "AND phase = $4");
 
+MF_SQL(sql_keys, "SELECT phase, version FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 "
+                 "ORDER BY phase, version");
+MF_SQL(sql_body, "SELECT body FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 AND phase = $4 "
+                 "AND version = $5");
 MF_SQL(sql_known, "SELECT 1 FROM event WHERE run_id = $1 AND name = $2 AND attempt = $3 AND phase = $4 "
                   "AND version = $5");
 
@@ -134,6 +138,50 @@ enum mf_code mf_event_known(struct mf_db *db, int64_t run_id, struct mf_str name
     code = mf_stmt_step(stmt, known, err);
     mf_stmt_done(stmt);
     return code;
+}
+
+enum mf_code mf_event_keys(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
+                           bool (*visit)(void *ctx, int32_t phase, int32_t version), void *ctx,
+                           struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool more = true;
+    enum mf_code code = mf_db_query(db, &sql_keys, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, run_id);
+    mf_bind_text(stmt, 2, name);
+    mf_bind_int(stmt, 3, attempt);
+    while (code == MF_OK && more) {
+        code = mf_stmt_step(stmt, &more, err);
+        if (code == MF_OK && more)
+            more = visit(ctx, (int32_t)mf_col_int(stmt, 0), (int32_t)mf_col_int(stmt, 1));
+    }
+    mf_stmt_done(stmt);
+    return code;
+}
+
+enum mf_code mf_event_body(struct mf_db *db, struct mf_arena *arena, int64_t run_id, struct mf_str name,
+                           int32_t attempt, int32_t phase, int32_t version, struct mf_str *out,
+                           struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool found = false;
+    bool failed = false;
+    *out = MF_STR_EMPTY;
+    enum mf_code code = mf_db_query(db, &sql_body, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, run_id);
+    mf_bind_text(stmt, 2, name);
+    mf_bind_int(stmt, 3, attempt);
+    mf_bind_int(stmt, 4, phase);
+    mf_bind_int(stmt, 5, version);
+    code = mf_stmt_step(stmt, &found, err);
+    if (code == MF_OK && found)
+        *out = mf_col_copy(stmt, 0, arena, &failed);
+    mf_stmt_done(stmt);
+    return code == MF_OK && failed ? mf_fail_memory(err) : code;
 }
 
 enum mf_code mf_event_next_version(struct mf_db *db, int64_t run_id, struct mf_str name, int32_t attempt,
