@@ -350,7 +350,7 @@ static void try_one(struct bench *b, const struct ask *first, const struct ask *
              (int)first->function, first->value[0] ? first->value[0] : "", second ? " and " : "",
              second ? second->field : "", second && second->value[0] ? second->value[0] : "",
              sort ? sort : "default", ascending ? "asc" : "desc");
-    if (!measure(b, page, what, "first page") || !far)
+    if (!measure(b, page, what, "first page") || !far || b->rows < PAGE)
         return;
     struct mf_page skip = page;
     skip.offset = FAR;

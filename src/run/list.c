@@ -83,6 +83,31 @@ static enum mf_code scope_of(const struct pb_workflow_ListRunsRequest *request, 
     return MF_OK;
 }
 
+/* What is longer than any name can be is a mistake, and not the name of something that is not there. */
+static enum mf_code check_lengths(const struct mf_run_scope *scope, struct mf_error *err)
+{
+    const struct {
+        struct mf_str value;
+        size_t most;
+        const char *name;
+    } parts[] = {
+        {scope->project, 63, "project name"},
+        {scope->domain, 63, "domain"},
+        {scope->task_project, 63, "task project"},
+        {scope->task_domain, 63, "task domain"},
+        {scope->task_name, 255, "task name"},
+        {scope->task_version, 255, "task version"},
+        {scope->trigger_task_name, 255, "trigger task_name"},
+        {scope->trigger_name, 255, "trigger name"},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].value.len > parts[i].most)
+            return mf_fail(err, MF_INVALID_ARGUMENT, "scope: the %s is longer than %zu characters",
+                           parts[i].name, parts[i].most);
+    }
+    return MF_OK;
+}
+
 static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
                               const struct pb_workflow_ListRunsRequest *request,
                               struct pb_workflow_ListRunsResponse *out, struct mf_error *err)
@@ -93,6 +118,8 @@ static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
     struct mf_db *db = NULL;
     size_t limit = 0;
     enum mf_code code = scope_of(request, &scope, err);
+    if (code == MF_OK)
+        code = check_lengths(&scope, err);
     const struct mf_str parts[] = {MF_STR("runs"),     scope.project,
                                    scope.domain,       scope.task_project,
                                    scope.task_domain,  scope.task_name,
@@ -106,7 +133,11 @@ static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
     if (code == MF_OK)
         code = mf_store_reader(runs->store, &db, err);
     if (code == MF_OK)
+        code = mf_db_snapshot_begin(db, err);
+    if (code == MF_OK) {
         code = mf_run_list(db, arena, &scope, &page, gather, &found, &found.rest, err);
+        mf_db_snapshot_end(db);
+    }
     mf_store_reader_done(runs->store, db);
     for (size_t i = 0; code == MF_OK && i < found.count; i++) {
         struct mf_run_facts facts;
@@ -178,7 +209,11 @@ static enum mf_code list_actions(struct mf_runs *runs, struct mf_arena *arena,
     if (code == MF_OK)
         code = mf_store_reader(runs->store, &db, err);
     if (code == MF_OK)
+        code = mf_db_snapshot_begin(db, err);
+    if (code == MF_OK) {
         code = read_actions(db, arena, request, out, err);
+        mf_db_snapshot_end(db);
+    }
     mf_store_reader_done(runs->store, db);
     return code;
 }

@@ -35,6 +35,10 @@ static const struct mf_field_name kinds[] = {
     {NULL, 0},
 };
 
+static const struct mf_field_name automations[] = {
+    {"TYPE_UNSPECIFIED", 0}, {"TYPE_NONE", 1}, {"TYPE_SCHEDULE", 2}, {"TYPE_ARTIFACT", 3}, {NULL, 0},
+};
+
 #define SOURCE_NAME                                                                                          \
     "CASE r.source WHEN 1 THEN 'RUN_SOURCE_WEB' WHEN 2 THEN 'RUN_SOURCE_CLI' WHEN 3 THEN "                   \
     "'RUN_SOURCE_SCHEDULE_TRIGGER' WHEN 4 THEN 'RUN_SOURCE_TRACKED' WHEN 5 THEN "                            \
@@ -69,6 +73,7 @@ const struct mf_field mf_run_fields[] = {
     TEXT("trigger_task_name", "r.trigger_task_name"),
     TEXT("trigger_name", "r.trigger_name"),
     INT("trigger_revision", "r.trigger_revision"),
+    {"trigger_type", "r.trigger_type", MF_FIELD_INT, .names = automations, .is_unset_zero = true},
     TEXT("task_project", "a.task_project"),
     TEXT("task_domain", "a.task_domain"),
     TEXT("task_name", "a.task_name"),

@@ -14,7 +14,6 @@
     "a.ended_at, "                                                                                           \
     "a.seq, r.run_spec, r.source, r.created_by, r.trigger_task_name, r.trigger_name, r.trigger_revision, "   \
     "r.trigger_automation"
-enum { COLUMN_COUNT = 32 };
 
 MF_SQL(sql_row,
        COLUMNS " FROM action a CROSS JOIN run r WHERE a.run_id = $1 AND a.name = $2 AND r.id = a.run_id");
