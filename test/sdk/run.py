@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-LATER = ["trigger_cron", "trigger_rate", "trigger_manual", "trigger_created", "secrets"]
+LATER = ["trigger_cron", "trigger_rate", "trigger_created", "secrets"]
 READY_SECONDS = 30
 
 
@@ -39,6 +39,7 @@ RELEASES = {
     "rust": Release("rust", "venv-rust", {
         "trace": "this controller reports a failed trace as succeeded",
         "condition": "this controller has no conditions",
+        "recover_parts": "this controller has no conditions",
         "cancel": "in this controller a cancelled call fails before it asks the server",
     }, {"_F_USE_RUST_CONTROLLER": "1"}),
     "2.6": Release("sdk-2.6", "venv-2.6", {
@@ -52,6 +53,7 @@ RELEASES = {
         "report": "the SDK cannot fetch a report",
         "rerun": "the CLI has no rerun",
         "recover": "the CLI has no rerun",
+        "recover_parts": "the CLI has no rerun",
     }),
 }
 
