@@ -147,10 +147,13 @@ static schema_ref schema_of_field(const struct writer *w, schema_ref schema, str
 
 /* ---- values ---- */
 
+/* A whole number is an integer, unless the schema knows better; so large ones, however, come as digits. */
 static void write_number(struct writer *w, double value, schema_ref schema)
 {
     bool whole = value >= -0x1p63 && value < 0x1p63 && value == trunc(value);
-    bool wants_real = has_type(w, schema, "number") && !has_type(w, schema, "integer");
+    bool exact = value > -0x1p53 && value < 0x1p53;
+    bool wants_integer = has_type(w, schema, "integer");
+    bool wants_real = !wants_integer && (!exact || has_type(w, schema, "number"));
     if (whole && !wants_real)
         put_integer(w, (int64_t)value);
     else

@@ -141,6 +141,8 @@ static void values_are_written(void **state)
     expect_hex("200", NULL, "ccc8");
     expect_hex("70000", NULL, "ce00011170");
     expect_hex("1.5", NULL, "cb3ff8000000000000");
+    expect_hex("1e16", NULL, "cb4341c37937e08000");
+    expect_hex("-0.0", NULL, "00");
     expect_hex("\"12\"", NULL, "a23132");
     expect_hex("[1,{\"a\":[]}]", NULL, "920181a16190");
 }
