@@ -169,7 +169,6 @@ static enum mf_code outcome(struct mf_fetcher *fetcher, struct mf_fetch *fetch, 
     case CURLE_OK:
         return MF_OK;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return mf_fail(err, MF_INVALID_ARGUMENT, "the URL \"%.200s\" cannot be used: %s", fetch->url, what);
     case CURLE_OPERATION_TIMEDOUT:
         return mf_fail(err, MF_DEADLINE_EXCEEDED, "%.200s did not answer in time", fetch->url);
@@ -451,6 +450,9 @@ void mf_fetch_start(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
 {
     struct mf_error err;
     enum mf_code code = MF_OK;
+    fetch->easy = fetch->list = NULL;
+    fetch->received = (struct mf_buf){0};
+    fetch->too_long = fetch->canceled = fetch->begun = false;
     pthread_mutex_lock(&fetcher->lock);
     if (fetcher->stopping)
         code = mf_fail(&err, MF_UNAVAILABLE, "the server is shutting down");

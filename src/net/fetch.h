@@ -28,7 +28,8 @@ struct mf_fetcher_config {
     uint32_t waiting;    /* more that may wait; 0: 1024 */
 };
 
-/* Embedded in an object of the caller's, who owns the memory until done was called. Zero it, then fill in. */
+/* Embedded in an object of the caller's, who owns the memory until done was called. Zero it, then fill in; it
+ * may be started again once done was called. */
 struct mf_fetch {
     const char *url;
     struct mf_str method; /* empty: GET */

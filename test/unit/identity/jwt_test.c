@@ -5,22 +5,22 @@
 #include "identity/caller.h"
 #include "identity/jwks.h"
 
-/* The examples of RFC 7515: A.2 (RS256) and A.3 (ES256). */
+/* The key, claims and signature for ES256 of RFC 7515, A.3; those for RS256 were made for this test. */
 #define RSA_N                                                                                                \
-    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR"   \
-    "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB"   \
-    "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia"   \
-    "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"
+    "5c00lRKmc4QmEer3GjfM7SHO9drm7sejSC6J_Gj5ynfgH6gjRTwZmoG25AySSYoSQn_kl0wZr30cXsSfpSGg-VsoWf792AS4YTY9"   \
+    "zZNMbGDkUChqzsJ4k1aXlQ9B0ExxXhwsuHi9cFblgPU076owoUco15ARrdRCrc9Z59ZyVm7TM3aqCmYdE8xDhKaiMml1VrqtABYU"   \
+    "KEUO97Ue6rEk_WTtFdFm8gYsvgXhFxKJbTiZSEB0bH517aOPO7xM4AYokH4Jsdr2Q_o42VcrRajxZ0abduov3FnKk-0vM-1oBU1G"   \
+    "nITBV8uugi3cpRDcmUUIIFhgm7YwbQFm6mIQTpxB0Q"
 #define EC_X "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
 #define EC_Y "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
 #define CLAIMS                                                                                               \
     "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 #define RS256_TOKEN                                                                                          \
-    "eyJhbGciOiJSUzI1NiJ9." CLAIMS                                                                           \
-    ".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9"  \
-    "uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB"   \
-    "_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rq"   \
-    "VT5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+    "eyJhbGciOiJSUzI1NiJ9." CLAIMS "."                                                                       \
+    "3xIQbFt8BZfpqyti5MGhP1gxhw08hqnpAwzHBCHGYFL08aE5FDSNjI5YGl14O56NywYn_WHfgY6weRPIH-VoXcOcjEOYznDb7QC8"   \
+    "xPeVzrLP_H-QPFfogpWjjeyKewXlCnUFrRCtVLou3cVn_0YrnGP8YP1urRNJ-HO70MbCq9u1HwADtH3tW3uj7Kv-XBlkGB07oscM"   \
+    "qrhH2yxA5F-SnU8sWUBxR-2VvQU1pb-gG_-dQzV-f8g19oK5xXusWyv0zlS1qYutBqt7n6Iny1vdCdkyMjYaUVRqFk3JtWLuo1Ff"   \
+    "kEzJda0en3YiDBk96u3EG9MNpQM5nIQbtmeE6T1rdg"
 #define ES256_TOKEN                                                                                          \
     "eyJhbGciOiJFUzI1NiJ9." CLAIMS                                                                           \
     ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"

@@ -187,7 +187,7 @@ static void redirects_stay_within_the_scheme(void **state)
     assert_int_equal(result.status, 302);
     result.fetch = (struct mf_fetch){.redirects = 2};
     begin(&result, fetcher, url);
-    assert_int_equal(end(&result), MF_INVALID_ARGUMENT);
+    assert_int_equal(end(&result), MF_UNAVAILABLE);
     snprintf(answer, sizeof answer, "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", url);
     answer_with(peer, answer);
     int before = peer->requests;
