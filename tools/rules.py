@@ -40,6 +40,8 @@ RELAXED = [
     ("trigger.GetTriggerDetailsRequest.name", "below", "without task_name a trigger is found by its name; the handler checks the rest"),
     ("imagebuilder.GetImageRequest.project_id", "below", UPLOAD),
     ("workflow.TaskAction.id", "below", "a child is enqueued with the ids of its parent, whose version may be empty"),
+    ("task.Environment.description", "max_len", "the SDK sends it uncut; DeployTask keeps what fits"),
+    ("task.DocumentationEntity.*_description", "max_len", "DeployTask keeps what fits, at a character's end"),
     ("app.Profile.short_description", "max_len", "the SDK sends the description of the environment uncut"),
     ("secret.SecretIdentifier.name", "pattern", "secrets named like \"service.key\" are in use, the reference takes them; the handler checks"),
     ("notification.WebhookDeliveryTemplate.headers", "keys.max_len", HEADER),

@@ -32,7 +32,8 @@ static enum mf_code summary(struct mf_arena *arena, const struct mf_trigger_summ
     if (!summary || !details || !stats)
         return mf_fail_memory(err);
     if (found->total == 1) {
-        code = pb_decode(arena, &pb_task_TriggerAutomationSpec_type, found->automation, &automation, err);
+        code = mf_stored_read(arena, &pb_task_TriggerAutomationSpec_type, found->automation,
+                              "automation of the trigger", &automation, err);
         *details = (struct pb_task_TaskTriggersSummary_TriggerDetails){
             .name = found->name, .active = found->active > 0, .automation_spec = automation};
         summary->summary_case = pb_task_TaskTriggersSummary_tag_details;

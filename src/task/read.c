@@ -23,7 +23,8 @@ static enum mf_code details(struct mf_store *store, struct mf_arena *arena,
         code = mf_task_metadata(db, arena, &row, &out->metadata, err);
     mf_store_reader_done(store, db);
     if (code == MF_OK)
-        code = pb_decode(arena, &pb_task_TaskSpec_type, row.spec, &spec, err);
+        code =
+            mf_stored_read(arena, &pb_task_TaskSpec_type, row.spec, "specification of the task", &spec, err);
     if (code != MF_OK)
         return code;
     out->task_id = mf_task_identifier(arena, &row.key);

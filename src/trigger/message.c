@@ -12,13 +12,23 @@ struct pb_google_protobuf_Timestamp *mf_timestamp(struct mf_arena *arena, int64_
     return time;
 }
 
+enum mf_code mf_stored_read(struct mf_arena *arena, const struct pb_type *type, struct mf_str bytes,
+                            const char *what, void **out, struct mf_error *err)
+{
+    enum mf_code code = pb_decode(arena, type, bytes, out, err);
+    return code == MF_INVALID_ARGUMENT
+               ? mf_fail(err, MF_DATA_LOSS,
+                         "the stored %s cannot be read; restore the database, or deploy again", what)
+               : code;
+}
+
 enum mf_code mf_identity_read(struct mf_arena *arena, struct mf_str encoded,
                               struct pb_common_EnrichedIdentity **out, struct mf_error *err)
 {
     void *identity = NULL;
     enum mf_code code = MF_OK;
     if (encoded.len > 0)
-        code = pb_decode(arena, &pb_common_EnrichedIdentity_type, encoded, &identity, err);
+        code = mf_stored_read(arena, &pb_common_EnrichedIdentity_type, encoded, "identity", &identity, err);
     *out = identity;
     return code;
 }
@@ -76,7 +86,8 @@ static enum mf_code automation(struct mf_arena *arena, const struct mf_trigger_r
                                struct pb_task_TriggerAutomationSpec **out, struct mf_error *err)
 {
     void *spec = NULL;
-    enum mf_code code = pb_decode(arena, &pb_task_TriggerAutomationSpec_type, row->automation, &spec, err);
+    enum mf_code code = mf_stored_read(arena, &pb_task_TriggerAutomationSpec_type, row->automation,
+                                       "automation of the trigger", &spec, err);
     *out = spec;
     return code;
 }
@@ -88,7 +99,8 @@ enum mf_code mf_trigger_details(struct mf_arena *arena, const struct mf_trigger_
     struct pb_trigger_TriggerDetails *details = MF_NEW(arena, struct pb_trigger_TriggerDetails);
     if (!details)
         return mf_fail_memory(err);
-    enum mf_code code = pb_decode(arena, &pb_trigger_TriggerSpec_type, row->spec, &spec, err);
+    enum mf_code code = mf_stored_read(arena, &pb_trigger_TriggerSpec_type, row->spec,
+                                       "specification of the trigger", &spec, err);
     if (code == MF_OK)
         code = metadata(arena, row, &details->metadata, err);
     if (code == MF_OK)

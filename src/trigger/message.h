@@ -13,6 +13,9 @@ enum mf_code mf_trigger_revision_message(struct mf_arena *arena, const struct mf
                                          enum mf_trigger_action action, int64_t recorded_at,
                                          struct pb_trigger_TriggerRevision **out,
                                          struct mf_error *err) MF_CHECK_RESULT;
+/* A message that the store holds: MF_DATA_LOSS, naming what it is of, when it cannot be read. */
+enum mf_code mf_stored_read(struct mf_arena *arena, const struct pb_type *type, struct mf_str bytes,
+                            const char *what, void **out, struct mf_error *err) MF_CHECK_RESULT;
 /* The encoded identity as a message; NULL when it is empty. */
 enum mf_code mf_identity_read(struct mf_arena *arena, struct mf_str encoded,
                               struct pb_common_EnrichedIdentity **out, struct mf_error *err) MF_CHECK_RESULT;
