@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-LATER = ["trigger_cron", "trigger_rate", "trigger_created", "secrets"]
+LATER = ["trigger_cron", "trigger_rate"]
 READY_SECONDS = 30
 
 
