@@ -337,6 +337,17 @@ static void makes_pages_of_requests(void **state)
     request.limit = 5000; /* cut, since the next page follows the token */
     assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
     assert_int_equal(limit, MF_PAGE_MAX);
+    struct mf_place place = {.list = page.list};
+    request.token = mf_page_next(*state, &place);
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_OK);
+    assert_non_null(page.after);
+    assert_int_equal(mf_run_page(*state, &request, scope, 1, &page, &limit, &err), MF_INVALID_ARGUMENT);
+    request.filters.count = 0;
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_INVALID_ARGUMENT);
+    request.filters.count = 1;
+    fresh.direction = pb_common_Sort_ASCENDING;
+    assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "token"));
     request.token = MF_STR("x");
     assert_int_equal(mf_run_page(*state, &request, scope, 2, &page, &limit, &err), MF_INVALID_ARGUMENT);
 }
