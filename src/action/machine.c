@@ -113,7 +113,8 @@ static enum mf_code close_attempt(const struct advance *advance, struct mf_error
                                  before.attempts, advance->change->attempt),
         .kind = pb_core_ExecutionError_UNKNOWN,
     };
-    const struct mf_move_detail detail = {.at_ns = advance->at_ns, .error = &error, .version = OWN_VERSION};
+    const struct mf_move_detail detail = {
+        .at_ns = advance->at_ns, .reported_ns = advance->at_ns, .error = &error, .version = OWN_VERSION};
     if (mf_phase_is_terminal(before.phase) || before.phase == MF_PHASE_UNSPECIFIED)
         return MF_OK;
     before.phase = MF_PHASE_FAILED;

@@ -44,7 +44,8 @@ enum mf_code mf_move_history(struct mf_tx *tx, struct mf_arena *arena, const str
     struct pb_task_OutputReferences outputs = {.output_uri = detail->output_uri,
                                                .report_uri = detail->report_uri};
     struct pb_google_protobuf_Timestamp updated = mf_timestamp(detail->at_ns);
-    struct pb_google_protobuf_Timestamp reported = mf_timestamp(now);
+    struct pb_google_protobuf_Timestamp reported =
+        mf_timestamp(detail->reported_ns > 0 ? detail->reported_ns : now);
     struct pb_workflow_ClusterEvent note = {.occurred_at = &updated, .message = detail->note};
     struct pb_workflow_ClusterEvent *notes[] = {&note};
     struct pb_workflow_ActionEvent event = {

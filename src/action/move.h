@@ -9,6 +9,7 @@
 /* What an event says beyond its row. */
 struct mf_move_detail {
     int64_t at_ns;
+    int64_t reported_ns; /* by the clock of who reports; 0: now */
     const struct pb_core_ExecutionError *error;
     struct mf_str output_uri, report_uri;
     const struct pb_core_LogContext *log_context;

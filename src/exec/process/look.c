@@ -243,6 +243,8 @@ static bool take_open(struct mf_exec *exec, const struct mf_found *found)
 static bool take(struct mf_exec *exec, const struct mf_found *found)
 {
     struct mf_task *task = mf_exec_find(exec, found->row.run_id, found->row.name);
+    if (found->row.carrier != MF_CARRIER_HERE)
+        return true; /* others carry it out; it is in a run that we follow for what we do */
     if (task && !is_newer(task, &found->row))
         return true;
     if (!mf_phase_is_terminal(found->row.phase) && found->row.kind != MF_ACTION_TRACE)
