@@ -370,7 +370,8 @@ def cache_keys(server):
     name = name_of(create(server, taskSpec=task, offloadedInputData=offloaded))
     with contextlib.closing(sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True)) as database:
         def key(run):
-            return database.execute("SELECT cache_key FROM action WHERE run_name = ? AND name = 'a0'", [run]).fetchone()[0]
+            sql = "SELECT cache_key FROM action WHERE run_name = ? AND name = 'a0'"
+            return database.execute(sql, [run]).fetchone()[0]
         empty = base64.b64encode(hashlib.sha256(b"").digest())
         expected = base64.b64encode(hashlib.sha256(b"HASH" + b"shell" + empty + b"7").digest()).decode()
         check(key(name) == expected, f"{key(name)} {expected}")

@@ -25,7 +25,8 @@ def enqueue(server, run, name, **kind):
 
 def make_runs(server):
     """A run of a trigger by a known caller, related to another run, with a child of each kind."""
-    server.call(TASKS, "DeployTask", {"taskId": TASK, "spec": spec(f"while [ ! -e {FOLDER}/end ]; do sleep 0.05; done")})
+    script = f"while [ ! -e {FOLDER}/end ]; do sleep 0.05; done"
+    server.call(TASKS, "DeployTask", {"taskId": TASK, "spec": spec(script)})
     server.create_run(shell_task("true"), "source")
     server.wait_run("source")
     server.call(TRIGGERS, "DeployTrigger", {
@@ -43,7 +44,8 @@ def make_runs(server):
         "name": "tracer", "phase": "ACTION_PHASE_SUCCEEDED", "startTime": "2026-01-02T03:04:05Z",
         "endTime": "2026-01-02T03:04:06Z", "outputs": {"outputUri": "s3://mayfly/out/tracing/outputs.pb"},
         "spec": {"interface": {}}})
-    enqueue(server, "full", "asking", condition={"name": "approve", "type": {"simple": "INTEGER"}, "prompt": "how many?"})
+    enqueue(server, "full", "asking", condition={"name": "approve", "type": {"simple": "INTEGER"},
+                                                 "prompt": "how many?"})
     server.call(RUNS, "SignalEvent", {"actionId": action_id("full", "asking"), "payload": {"intValue": "4"}})
     return made
 
@@ -102,7 +104,8 @@ EVERY = {
     "executedBy": lambda value, name: value["user"]["id"]["subject"] == "ada",
     "triggerName": lambda value, name: value == "nightly",
     "triggerId": lambda value, name: (without_empty(value["name"]) == {
-        "project": PROJECT, "domain": DOMAIN, "name": "nightly", "taskName": TASK["name"]} and value["revision"] == "1"),
+        "project": PROJECT, "domain": DOMAIN, "name": "nightly", "taskName": TASK["name"]}
+        and value["revision"] == "1"),
     "triggerType": lambda value, name: value["type"] == "TYPE_SCHEDULE" and "schedule" in value,
 }
 ROOT = {
@@ -191,7 +194,8 @@ def w19_times_of_logs(server):
         check(field in context, f"{field}: {context}")
     context = server.call(RUNS, "GetActionLogContext", {"actionId": action_id("full"), "attempt": 1})
     check("startTime" in context and "endTime" not in context, "an attempt that runs has no end")
-    refused("not_found", server.call, RUNS, "GetActionLogContext", {"actionId": action_id("full", "child"), "attempt": 2})
+    refused("not_found", server.call, RUNS, "GetActionLogContext",
+            {"actionId": action_id("full", "child"), "attempt": 2})
 
 
 def w20_data_of_each_kind(server):
@@ -243,7 +247,8 @@ def cache_metadata_of_a_hit(server):
     own = {"cacheConfig": {"cacheLookupScope": "CACHE_LOOKUP_SCOPE_PROJECT_DOMAIN"}}
     check(server.wait_run(server.create_run(cached, runSpec=own))["status"]["cacheStatus"] == "CACHE_POPULATED",
           "entries of the project and domain are others than the global ones")
-    check(server.wait_run(server.create_run(cached, runSpec=own))["status"]["cacheStatus"] == "CACHE_HIT", "and are found")
+    check(server.wait_run(server.create_run(cached, runSpec=own))["status"]["cacheStatus"] == "CACHE_HIT",
+          "and are found")
 
 
 class Known(Server):

@@ -43,7 +43,8 @@ def task_spec(version, **metadata):
     spec["taskTemplate"]["interface"] = {"inputs": {"variables": [
         {"key": name, "value": {"type": {"simple": kind}}}
         for name, kind in (("x", "INTEGER"), ("y", "INTEGER"), ("t", "DATETIME"))]}}
-    spec["defaultInputs"] = [{"name": "x", "parameter": {"var": {"type": {"simple": "INTEGER"}}, "default": literal(1)}}]
+    parameter = {"var": {"type": {"simple": "INTEGER"}}, "default": literal(1)}
+    spec["defaultInputs"] = [{"name": "x", "parameter": parameter}]
     return spec
 
 
@@ -62,7 +63,8 @@ def deploy(server, name, kickoff=None, active=False, version="v1", **spec):
     if kickoff:
         automation["schedule"]["kickoffTimeInputArg"] = kickoff
     server.call(TRIGGERS, "DeployTrigger", {
-        "name": trigger(name), "spec": {"active": active, "taskVersion": version, **spec}, "automationSpec": automation})
+        "name": trigger(name), "automationSpec": automation,
+        "spec": {"active": active, "taskVersion": version, **spec}})
 
 
 def fire(server, name, **more):
@@ -113,7 +115,7 @@ def w7_offloaded_inputs_of_a_trigger(server):
     stored = upload(server, inputs({"_u_kickoff_time_input_arg": "t"}, x=5, y=6))
     deploy(server, "offloaded", kickoff="t", offloadedInputData=stored)
     run = fire(server, "offloaded", runStartTime=START, source="RUN_SOURCE_SCHEDULE_TRIGGER")
-    check(inputs_uri(server, run).startswith(stored["uri"].removesuffix("/inputs.pb")), "the inputs stay where they are")
+    check(inputs_uri(server, run).startswith(stored["uri"].removesuffix("/inputs.pb")), "the inputs stay there")
     check(values_of(inputs_of(server, run)) == {"x": 5, "y": 6}, inputs_of(server, run))
     check(context_of(inputs_of(server, run)) == {"_u_kickoff_time_input_arg": "t"}, "the context is kept")
     check(run_spec(server, run)["runStartTime"] == START, "the runtime takes the time from the run")
@@ -152,7 +154,7 @@ def triggers_run_spec(server):
     run = fire(server, "environment")
     check(run_spec(server, run)["envs"] == envs and run["labels"] == {"by": "trigger"}, "the trigger's run_spec")
     run = fire(server, "environment", runSpec={"labels": {"values": {"by": "me"}}})
-    check("envs" not in run_spec(server, run) and run["labels"] == {"by": "me"}, "that of the request counts as a whole")
+    check("envs" not in run_spec(server, run) and run["labels"] == {"by": "me"}, "the request's counts as a whole")
 
 
 def what_a_run_knows_of_its_trigger(server):
@@ -180,11 +182,15 @@ def repeated_firing(server):
     """A tick that is repeated is one run, and does not count as another firing."""
     deploy(server, "tick")
     run = fire(server, "tick", runId=run_id("tick-1"), runStartTime=START)
-    at = server.call(TRIGGERS, "GetTriggerDetails", {"name": trigger("tick")})["trigger"]["status"]["triggeredAt"]
+
+    def triggered_at():
+        shown = server.call(TRIGGERS, "GetTriggerDetails", {"name": trigger("tick")})["trigger"]
+        return shown["status"]["triggeredAt"]
+
+    at = triggered_at()
     again = fire(server, "tick", runId=run_id("tick-1"), runStartTime=START)
     check(name_of(again) == name_of(run), again)
-    check(server.call(TRIGGERS, "GetTriggerDetails", {"name": trigger("tick")})["trigger"]["status"]["triggeredAt"] == at,
-          "triggered_at stays")
+    check(triggered_at() == at, "triggered_at stays")
     refused("already_exists", fire, server, "tick", runId=run_id("tick-1"), runStartTime="2026-07-02T16:00:00Z")
     server.call(TRIGGERS, "DeleteTriggers", {"names": [trigger("tick")]})
     again = fire(server, "tick", runId=run_id("tick-1"), runStartTime=START)
@@ -215,7 +221,8 @@ def cache_keys_of_firings(server):
     deploy_task(server, "cached", discoverable=True)
     deploy_task(server, "ignoring", discoverable=True, cacheIgnoreInputVars=["t"])
     stored = upload(server, inputs({"_u_kickoff_time_input_arg": "t"}, x=5))
-    for name, kickoff, version in [("timed", "t", "cached"), ("timeless", None, "cached"), ("ignored", "t", "ignoring")]:
+    for name, kickoff, version in [("timed", "t", "cached"), ("timeless", None, "cached"),
+                                   ("ignored", "t", "ignoring")]:
         deploy(server, name, kickoff=kickoff, version=version, offloadedInputData=stored)
     times = ["2026-07-01T16:00:00Z", "2026-07-01T16:00:00.500Z", "2026-07-01T16:00:00Z"]
     runs = {name: [name_of(fire(server, name, runStartTime=time)) for time in times]
@@ -261,7 +268,8 @@ def c17_settings_complete_a_run(server):
     check(run["labels"] == {"team": "blue", "site": "north"}, f"labels key by key: {run['labels']}")
     check(spec["annotations"]["values"] == {"note": "domain"}, spec)
     defaults = spec["defaultSettings"]["taskResourceDefaults"]
-    check(defaults == {"requests": [{"name": "CPU", "value": "250m"}], "max": [{"name": "MEMORY", "value": "4Gi"}]}, spec)
+    check(defaults == {"requests": [{"name": "CPU", "value": "250m"}],
+                       "max": [{"name": "MEMORY", "value": "4Gi"}]}, spec)
     check(inputs_uri(server, run).startswith(f"s3://mayfly/by-settings/{PROJECT}/{DOMAIN}/"), inputs_uri(server, run))
     server.wait_run(name_of(run))
     lines = out.read_text().splitlines()
@@ -279,8 +287,8 @@ def c17_settings_complete_a_run(server):
 
 with Server("--cpus", "64") as server:
     deploy_task(server)
-    for scenario in [w7_inline_inputs_of_a_trigger, w7_offloaded_inputs_of_a_trigger, c4_kickoff_alone, triggers_run_spec,
-                     what_a_run_knows_of_its_trigger, repeated_firing, refusals, cache_keys_of_firings,
+    for scenario in [w7_inline_inputs_of_a_trigger, w7_offloaded_inputs_of_a_trigger, c4_kickoff_alone,
+                     triggers_run_spec, what_a_run_knows_of_its_trigger, repeated_firing, refusals, cache_keys_of_firings,
                      c17_settings_complete_a_run]:
         scenario(server)
     eventually(lambda: not server.list_runs(filters=[{"field": "phase", "function": "VALUE_IN",

@@ -136,7 +136,8 @@ def w30_recovery(server):
     check(phase(server, "second", "daughter") == "RECOVERED", "a child of a failed child")
     (FOLDER / "end-mother2").touch()
     end(server, "second")
-    check([ran(name) for name in ("good", "bad", "again", "new", "daughter")] == [1, 2, 2, 1, 1], "what has run how often")
+    often = [ran(name) for name in ("good", "bad", "again", "new", "daughter")]
+    check(often == [1, 2, 2, 1, 1], f"what has run how often: {often}")
 
 
 def recovery_of_a_recovery(server):
@@ -144,8 +145,9 @@ def recovery_of_a_recovery(server):
     begin(server, "third", "second")
     for name in ("good", "bad"):
         enqueue(server, "third", name, mark(name))
-    check(action(server, "third", "good")["metadata"]["recoveredFrom"] == action_id("first", "good"), "the first source")
-    check(action(server, "third", "bad")["metadata"]["recoveredFrom"] == action_id("second", "bad"), "the one that ran")
+    for name, source in (("good", "first"), ("bad", "second")):
+        found = action(server, "third", name)["metadata"]["recoveredFrom"]
+        check(found == action_id(source, name), f"the run in which {name} ran: {found}")
     check(children(server, "third")["t-good"]["phase"] == "ACTION_PHASE_RECOVERED", "traces through two runs")
     end(server, "third")
     begin(server, "fourth", "third")
