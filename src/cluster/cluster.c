@@ -1,6 +1,7 @@
 #include "cluster/cluster.h"
 
 #include "gen/flyteidl2/cluster/service.pb.h"
+#include "rpc/caller.h"
 
 #define HOST_MAX 300 /* 253 of a name, brackets, port */
 
@@ -37,7 +38,10 @@ static void on_select(void *service, struct mf_call *call)
     const struct mf_cluster *cluster = service;
     const struct mf_http_request *request = mf_call_http(call);
     struct pb_cluster_SelectClusterResponse response = {.cluster_endpoint = cluster->endpoint};
-    if (cluster->endpoint.len == 0 || mf_str_eq_nocase(request->authority, cluster->own))
+    /* A task whose address holds its key must keep exactly that address. */
+    if (mf_call_task_key(call).len > 0)
+        response.cluster_endpoint = MF_STR_EMPTY;
+    else if (cluster->endpoint.len == 0 || mf_str_eq_nocase(request->authority, cluster->own))
         response.cluster_endpoint = mf_cluster_endpoint(
             mf_call_arena(call), request->authority, mf_call_header(call, "x-forwarded-proto"), request->tls);
     if (!response.cluster_endpoint.ptr)

@@ -3,7 +3,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "gen/flyteidl2/common/identity.pb.h"
+#include "identity/task_key.h"
 #include "identity/tokens.h"
+#include "store/run.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -109,6 +112,59 @@ static struct mf_str bearer(const struct mf_identities *identities, const struct
     if (value.len <= scheme.len || !mf_str_eq_nocase(mf_str_take(value, scheme.len), scheme))
         return MF_STR_EMPTY;
     return mf_str_trim(mf_str_skip(value, scheme.len), MF_STR(" "));
+}
+
+/* ---- tasks ---- */
+
+/* As it was recorded when the run was made; a run that nobody has signed for speaks for itself. */
+static enum mf_code creator(struct mf_arena *arena, struct mf_str created_by, int64_t run_id,
+                            struct mf_caller *caller, struct mf_error *err)
+{
+    void *decoded = NULL;
+    enum mf_code code = pb_decode(arena, &pb_common_EnrichedIdentity_type, created_by, &decoded, err);
+    if (code != MF_OK)
+        return code;
+    const struct pb_common_EnrichedIdentity *identity = decoded;
+    const struct pb_common_User *user =
+        identity->principal_case == pb_common_EnrichedIdentity_tag_user ? identity->principal.user : NULL;
+    if (user && user->id && user->id->subject.len > 0) {
+        caller->subject = user->id->subject;
+        if (user->spec) {
+            caller->given_name = user->spec->first_name;
+            caller->family_name = user->spec->last_name;
+            caller->email = user->spec->email;
+            caller->preferred_username = user->spec->user_handle;
+            caller->picture = user->spec->photo_url;
+        }
+        return MF_OK;
+    }
+    caller->subject = mf_str_printf(arena, "run-%lld", (long long)run_id);
+    caller->application = true;
+    return caller->subject.ptr ? MF_OK : mf_fail_memory(err);
+}
+
+static enum mf_identified from_task(struct mf_identities *identities, struct mf_call *call, struct mf_str key,
+                                    struct mf_caller *caller, struct mf_error *err)
+{
+    struct mf_arena *arena = mf_call_arena(call);
+    struct mf_store *store = identities->config.store;
+    struct mf_str created_by;
+    struct mf_db *db = NULL;
+    int64_t run_id = 0;
+    bool open = false;
+    enum mf_code code = MF_OK;
+    if (!mf_task_key_read(arena, identities->config.task_secret, key, &run_id))
+        code = mf_fail(err, MF_UNAUTHENTICATED, "the key of this task was not made by this server");
+    if (code == MF_OK)
+        code = mf_store_reader(store, &db, err);
+    if (code == MF_OK)
+        code = mf_run_creator(db, arena, run_id, &created_by, &open, err);
+    mf_store_reader_done(store, db);
+    if (code == MF_NOT_FOUND || (code == MF_OK && !open))
+        code = mf_fail(err, MF_UNAUTHENTICATED, "the run of this task is over, and its key with it");
+    if (code == MF_OK)
+        code = creator(arena, created_by, run_id, caller, err);
+    return code == MF_OK ? MF_IDENTIFIED : MF_IDENTIFY_REFUSED;
 }
 
 /* ---- jobs ---- */
@@ -353,6 +409,9 @@ enum mf_identified mf_identities_identify(void *ctx, struct mf_call *call, struc
                                           struct mf_error *err)
 {
     struct mf_identities *identities = ctx;
+    struct mf_str key = mf_call_task_key(call);
+    if (key.len > 0 && identities->config.task_secret.len > 0)
+        return from_task(identities, call, key, caller, err);
     if (from_headers(identities, call, caller))
         return MF_IDENTIFIED;
     struct mf_str token = bearer(identities, call);

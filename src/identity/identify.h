@@ -1,5 +1,6 @@
 /*
  * Finds out who makes a call (rpc/caller.h), in this order:
+ *   0. the key of a task in the path: whoever has created its run (identity/task_key.h);
  *   1. a header with a JSON Web Token that a proxy has verified, or headers with subject and email; both only
  *      when the configuration says that a proxy in front sets them, since anyone can send a header;
  *   2. a bearer token: verified when an issuer is configured (identity/authority.h), else only believed when
@@ -14,6 +15,7 @@
 
 #include "identity/authority.h"
 #include "rpc/server.h"
+#include "store/store.h"
 
 struct mf_identities;
 
@@ -24,6 +26,8 @@ struct mf_identities_config {
     bool trust_headers;
     const char *claims_header, *subject_header, *email_header; /* lower case; "": not looked at */
     const char *token_header;                                  /* of the bearer token; "authorization" */
+    struct mf_store *store;                                    /* of the runs whose tasks call */
+    struct mf_str task_secret;                                 /* empty: keys of tasks are not looked at */
 };
 
 enum mf_code mf_identities_new(const struct mf_identities_config *config, struct mf_identities **out,

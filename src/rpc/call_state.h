@@ -195,6 +195,9 @@ void mf_rpc_scratch_give(struct mf_rpc *rpc, struct mf_arena *arena);
 void mf_rpc_stream_join(struct mf_rpc *rpc, struct mf_call *call);
 void mf_rpc_stream_leave(struct mf_rpc *rpc, struct mf_call *call);
 
+/* caller.c */
+struct mf_str mf_path_without_key(struct mf_str path); /* see mf_call_task_key */
+
 /* call.c */
 struct mf_call *mf_call_new(struct mf_rpc *rpc); /* with one reference; NULL when memory ran out */
 void mf_call_destroy(struct mf_call *call);      /* of the pool */

@@ -25,6 +25,10 @@ struct mf_caller {
 /* Never NULL. Lives as long as the call. From the handler on. */
 const struct mf_caller *mf_call_caller(const struct mf_call *call);
 
+/* A client that can set nothing but the address it calls may carry a key in the path: what comes to
+ * "/task-key/<key>/<service>/<method>" is a call like any other, and this is its key. Empty without one. */
+struct mf_str mf_call_task_key(const struct mf_call *call);
+
 enum mf_identified {
     MF_IDENTIFIED, /* caller is filled; its strings live at least as long as the call (its arena will do) */
     MF_IDENTIFY_REFUSED, /* err says why, with its code */

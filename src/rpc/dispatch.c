@@ -356,7 +356,7 @@ void mf_rpc_on_request(void *app, struct mf_exchange *exchange)
 {
     struct mf_rpc *rpc = app;
     const struct mf_http_request *request = mf_exchange_request(exchange);
-    struct mf_method_entry *entry = mf_rpc_find(rpc, request->path);
+    struct mf_method_entry *entry = mf_rpc_find(rpc, mf_path_without_key(request->path));
     if (entry && !mf_str_eq_c(request->method, "OPTIONS")) {
         dispatch(rpc, entry, exchange);
         return;

@@ -127,8 +127,17 @@ static enum mf_code start_fetcher(struct server *s, struct mf_error *err)
     const char *ca = text(s, MF_CONF_OUTGOING_CA);
     const struct mf_fetcher_config config = {.sys = s->sys, .ca_file = ca[0] ? ca : NULL};
     enum mf_code code = mf_fetcher_new(&config, &s->fetcher, err);
+    const struct mf_auth_input input = {
+        .arena = s->arena,
+        .config = s->config,
+        .sys = s->sys,
+        .fetcher = s->fetcher,
+        .store = s->store,
+        .rpc = s->rpc,
+        .secret_file = path_in(s, "task-secret"),
+    };
     if (code == MF_OK)
-        code = mf_auth_new(s->arena, s->config, s->sys, s->fetcher, s->rpc, &s->auth, err);
+        code = mf_auth_new(&input, &s->auth, err);
     if (code != MF_OK) {
         mf_fetcher_free(s->fetcher);
         s->fetcher = NULL;
@@ -412,6 +421,7 @@ static enum mf_code start_executor(struct server *s, struct mf_error *err)
         .python = python[0] ? python : NULL,
         .endpoint = s->authority,
         .endpoint_tls = s->tls,
+        .task_secret = mf_auth_task_secret(s->auth),
         .s3_endpoint = s->url,
         .s3_access_key = s->keys.access,
         .s3_secret_key = s->keys.secret,
@@ -531,8 +541,8 @@ static const struct step {
     {"data directory", start_datadir, stop_datadir},
     {"hub", start_hub, stop_hub},
     {"rpc", start_rpc, stop_rpc},
-    {"outgoing requests", start_fetcher, stop_fetcher},
     {"store", start_store, stop_store},
+    {"outgoing requests", start_fetcher, stop_fetcher},
     {"listener", start_listener, stop_listener},
     {"vault", start_vault, stop_vault},
     {"objects", start_objects, stop_objects},

@@ -9,6 +9,8 @@
 MF_SQL(sql_insert,
        "INSERT INTO run (" COLUMNS ") "
        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)");
+MF_SQL(sql_creator, "SELECT r.created_by, a.ended_at FROM run r JOIN action a ON a.run_id = r.id "
+                    "AND a.name = 'a0' WHERE r.id = $1");
 MF_SQL(sql_find, "SELECT " COLUMNS " FROM run WHERE project = $1 AND domain = $2 AND name = $3");
 MF_SQL(sql_get, "SELECT " COLUMNS " FROM run WHERE id = $1");
 MF_SQL(sql_id, "SELECT id FROM run WHERE project = $1 AND domain = $2 AND name = $3");
@@ -139,6 +141,28 @@ enum mf_code mf_run_id(struct mf_db *db, struct mf_str project, struct mf_str do
         *out = mf_col_int(stmt, 0);
     else if (code == MF_OK)
         code = not_found(project, domain, name, err);
+    mf_stmt_done(stmt);
+    return code;
+}
+
+enum mf_code mf_run_creator(struct mf_db *db, struct mf_arena *arena, int64_t id, struct mf_str *created_by,
+                            bool *open, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool found = false;
+    bool failed = false;
+    enum mf_code code = mf_db_query(db, &sql_creator, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, id);
+    code = mf_stmt_step(stmt, &found, err);
+    if (code == MF_OK && !found) {
+        code = mf_fail(err, MF_NOT_FOUND, "run %lld not found", (long long)id);
+    } else if (code == MF_OK) {
+        *created_by = mf_col_copy(stmt, 0, arena, &failed);
+        *open = mf_col_int(stmt, 1) == 0;
+        code = failed ? mf_fail_memory(err) : MF_OK;
+    }
     mf_stmt_done(stmt);
     return code;
 }

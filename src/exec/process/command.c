@@ -9,6 +9,7 @@
 #include "gen/flyteidl2/core/tasks.pb.h"
 #include "gen/flyteidl2/task/common.pb.h"
 #include "gen/flyteidl2/task/run.pb.h"
+#include "identity/task_key.h"
 
 #define SYSTEM_PATH "/usr/local/bin:/usr/bin:/bin"
 #define VARIABLES_MAX 4096
@@ -96,9 +97,23 @@ static void set_identity(struct environment *env, const struct mf_command_input 
     set(env, MF_STR(MF_COMMAND_MARK), mf_str_skip(names->mark, sizeof MF_COMMAND_MARK), true);
 }
 
-static void set_services(struct environment *env, const struct mf_exec_config *config)
+/* Where the task calls back. The SDK sends no token over plain HTTP, so the task's key is part of the address.
+ */
+static struct mf_str task_endpoint(struct mf_arena *arena, const struct mf_command_input *in)
 {
-    reserve(env, "_U_EP_OVERRIDE", config->endpoint);
+    const struct mf_exec_config *config = in->config;
+    if (config->task_secret.len == 0)
+        return config->endpoint;
+    struct mf_str key = mf_task_key_make(arena, config->task_secret, in->run->id);
+    return key.ptr ? mf_str_printf(arena, "%.*s/task-key/%.*s", MF_FMT(config->endpoint), MF_FMT(key)) : key;
+}
+
+static void set_services(struct environment *env, const struct mf_command_input *in)
+{
+    const struct mf_exec_config *config = in->config;
+    struct mf_str endpoint = task_endpoint(env->arena, in);
+    env->failed |= !endpoint.ptr;
+    reserve(env, "_U_EP_OVERRIDE", endpoint);
     reserve(env, "_U_INSECURE", config->endpoint_tls ? MF_STR("false") : MF_STR("true"));
     if (config->endpoint_tls)
         reserve(env, "_U_INSECURE_SKIP_VERIFY",
@@ -176,7 +191,7 @@ static enum mf_code build_env(struct mf_arena *arena, const struct mf_command_in
     if (!env.items)
         return mf_fail_memory(err);
     set_identity(&env, in, names);
-    set_services(&env, in->config);
+    set_services(&env, in);
     set_basics(&env, in);
     const struct pb_core_Container *container = in->template->target.container;
     for (uint32_t i = 0; i < container->env.count; i++)

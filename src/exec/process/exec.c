@@ -92,6 +92,7 @@ static enum mf_code copy_config(struct mf_exec *exec, const struct mf_exec_confi
     own->data_dir = mf_str_to_c(arena, mf_str_from_c(real));
     own->self_path = mf_str_to_c(arena, mf_str_from_c(config->self_path));
     own->endpoint = mf_str_copy(arena, config->endpoint);
+    own->task_secret = mf_str_copy(arena, config->task_secret);
     own->s3_endpoint = mf_str_copy(arena, config->s3_endpoint);
     own->s3_access_key = mf_str_copy(arena, config->s3_access_key);
     own->s3_secret_key = mf_str_copy(arena, config->s3_secret_key);
@@ -103,6 +104,7 @@ static enum mf_code copy_config(struct mf_exec *exec, const struct mf_exec_confi
     exec->log_root = logs.ptr ? mf_str_to_c(arena, logs) : NULL;
     if (!own->data_dir || !own->self_path || !exec->work_root || !exec->log_root ||
         (own->endpoint.len > 0 && !own->endpoint.ptr) ||
+        (own->task_secret.len > 0 && !own->task_secret.ptr) ||
         (own->s3_endpoint.len > 0 && !own->s3_endpoint.ptr) ||
         (own->s3_access_key.len > 0 && !own->s3_access_key.ptr) ||
         (own->s3_secret_key.len > 0 && !own->s3_secret_key.ptr))
