@@ -288,8 +288,8 @@ def c17_settings_complete_a_run(server):
 with Server("--cpus", "64") as server:
     deploy_task(server)
     for scenario in [w7_inline_inputs_of_a_trigger, w7_offloaded_inputs_of_a_trigger, c4_kickoff_alone,
-                     triggers_run_spec, what_a_run_knows_of_its_trigger, repeated_firing, refusals, cache_keys_of_firings,
-                     c17_settings_complete_a_run]:
+                     triggers_run_spec, what_a_run_knows_of_its_trigger, repeated_firing, refusals,
+                     cache_keys_of_firings, c17_settings_complete_a_run]:
         scenario(server)
     eventually(lambda: not server.list_runs(filters=[{"field": "phase", "function": "VALUE_IN",
                                                       "values": ["1", "2", "3", "4"]}]), "every run has ended")
