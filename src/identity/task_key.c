@@ -30,7 +30,10 @@ struct mf_str mf_task_key_make(struct mf_arena *arena, struct mf_str secret, int
     struct key key;
     for (int i = 0; i < ID_BYTES; i++)
         key.id[i] = (unsigned char)((uint64_t)run_id >> (8 * (ID_BYTES - 1 - i)));
-    return sign(secret, &key) ? mf_base64url(arena, mf_str_make(&key, sizeof key)) : (struct mf_str){0};
+    bool ok = sign(secret, &key);
+    /* The executor's helpers end after OpenSSL has, and could not give back what it keeps for each thread. */
+    OPENSSL_thread_stop();
+    return ok ? mf_base64url(arena, mf_str_make(&key, sizeof key)) : (struct mf_str){0};
 }
 
 bool mf_task_key_read(struct mf_arena *arena, struct mf_str secret, struct mf_str text, int64_t *run_id)

@@ -5,7 +5,7 @@ import json
 import socket
 
 from badinput import Table
-from harness import RUNS, CallError, Server, check, eventually, refused, run_id, shell_task
+from harness import FOLDER, RUNS, CallError, Server, check, eventually, refused, run_id, shell_task
 from issuer import Issuer, Key, b64, unsigned
 
 IDENTITY, METADATA = "flyteidl2.auth.IdentityService", "flyteidl2.auth.AuthMetadataService"
@@ -159,6 +159,40 @@ def verified_tokens(server, issuer, rsa, ec):
     check(server.request("GET", "/readyz")[0] == 200, "health needs no token")
 
 
+def tasks_have_keys(server, rsa, issuer):
+    """A task is given an address of its own to call back, which is good while its run goes on."""
+    address, gate = FOLDER / "address", FOLDER / "gate"
+    alice = bearer(rsa.sign(issuer.claims()))
+    script = f'echo "$_U_EP_OVERRIDE" > {address}.new; mv {address}.new {address}; while [ ! -e {gate} ]; do sleep 0.05; done'
+    call(server, RUNS, "CreateRun", {"runId": run_id("keyed"), "taskSpec": shell_task(script), "inputs": {}}, **alice)
+    eventually(address.exists, "the task runs")
+    host, prefix = address.read_text().strip().split("/", 1)
+    check(host == f"{server.host}:{server.port}" and prefix.startswith("task-key/"), prefix)
+
+    def ask(prefix, service, method, message=None):
+        return call(server, f"{prefix}/{service}", method, message)
+    check(ask(prefix, IDENTITY, "UserInfo")["email"] == "alice@example.org", "it calls for the one who has made the run")
+    child = shell_task("true")
+    ask(prefix, "flyteidl2.actions.ActionsService", "Enqueue", {"action": {
+        "actionId": {"run": run_id("keyed"), "name": "child"}, "parentActionName": "a0", "runOutputBase": "s3://mayfly/out/",
+        "inputUri": "s3://mayfly/in/inputs.pb", "task": {"id": child["taskTemplate"]["id"], "spec": child}}})
+    check(ask(prefix, CLUSTER, "SelectCluster") == {}, "it stays at its address")
+    forged = prefix[:-2] + ("AA" if prefix[-2:] != "AA" else "BB")
+    for wrong in (forged, "task-key/x", "task-key/" + "A" * 54):
+        refused("unauthenticated", ask, wrong, IDENTITY, "UserInfo")
+    refused("unauthenticated", user, server)
+    gate.touch()
+    eventually(lambda: refused_or_none(ask, prefix), "the key ends with the run")
+
+
+def refused_or_none(ask, prefix):
+    try:
+        return ask(prefix, IDENTITY, "UserInfo") and None
+    except CallError as error:
+        check(error.code == "unauthenticated" and "over" in error.message, error)
+        return error
+
+
 def a_new_key_is_fetched(server, issuer, rsa, ec):
     """An issuer that has changed its keys is asked again, but not by every unknown token."""
     new = Key("rsa-2")
@@ -267,6 +301,7 @@ ISSUER = Issuer()
 ISSUER.keys([RSA, EC])
 with start_verifying(ISSUER) as verifying:
     verified_tokens(verifying, ISSUER, RSA, EC)
+    tasks_have_keys(verifying, RSA, ISSUER)
     a_new_key_is_fetched(verifying, ISSUER, RSA, EC)
     metadata_is_passed_on(verifying, ISSUER)
 ISSUER.close()

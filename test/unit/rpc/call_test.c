@@ -1,5 +1,6 @@
 /* Whole calls in every protocol, on a net layer that the test plays. */
 #include "rpc/call.h"
+#include "rpc/caller.h"
 #include "rpc/compress.h"
 #include "rpc/envelope.h"
 #include "rpc/server.h"
@@ -47,6 +48,8 @@ struct fixture {
     atomic_int ready;
     atomic_int filled; /* messages that DOWN could send before it had to wait */
     struct mf_call *kept;
+    _Atomic(struct mf_call *) identifying;
+    struct mf_caller *caller;
 };
 
 /* ---- the service ---- */
@@ -68,6 +71,8 @@ static void unary(void *ctx, struct mf_call *call)
         return;
     }
     response_t response = {.error_code = 7, .error_message = request->service};
+    if (mf_str_eq_c(request->service, "who"))
+        response.error_message = mf_call_caller(call)->subject;
     mf_call_add_header(call, MF_STR("x-head"), MF_STR("h"));
     mf_call_add_trailer(call, MF_STR("x-tail"), MF_STR("t"));
     mf_call_reply(call, &response);
@@ -326,6 +331,121 @@ static void connect_unary(void **state)
         assert_true(mf_str_eq_c(response_at(f, mf_buf_str(&exchange->body))->error_message, "hello"));
         fake_close(exchange);
     }
+}
+
+/* ---- callers ---- */
+
+static enum mf_identified identify(void *ctx, struct mf_call *call, struct mf_caller *caller,
+                                   struct mf_error *err)
+{
+    struct fixture *f = ctx;
+    struct mf_str how = mf_call_header(call, "x-how");
+    if (mf_str_eq_c(how, "refuse")) {
+        mf_fail(err, MF_UNAUTHENTICATED, "who are you");
+        return MF_IDENTIFY_REFUSED;
+    }
+    if (mf_str_eq_c(how, "later")) {
+        f->caller = caller;
+        atomic_store(&f->identifying, mf_call_ref(call));
+        return MF_IDENTIFY_LATER;
+    }
+    caller->subject = mf_call_task_key(call).len > 0 ? mf_call_task_key(call) : how;
+    return MF_IDENTIFIED;
+}
+
+static bool is_identifying(void *ctx)
+{
+    struct fixture *f = ctx;
+    return atomic_load(&f->identifying) != NULL;
+}
+
+static void identified(struct fixture *f, const char *subject, const struct mf_error *refused)
+{
+    struct mf_call *call = atomic_exchange(&f->identifying, NULL);
+    f->caller->subject = mf_str_from_c(subject);
+    mf_call_identified(call, refused);
+    mf_call_unref(call);
+}
+
+static void callers_are_known_to_handlers(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *target, *how, *subject;
+    } rows[] = {
+        {"/test.Echo/Unary", "alice", "alice"},
+        {"/test.Echo/Unary", "", ""},
+        {"/task-key/k.1_-/test.Echo/Unary", "alice", "k.1_-"},
+    };
+    mf_rpc_set_identify(f->rpc, identify, f);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ask ask = {
+            .target = rows[i].target,
+            .headers = {TYPE("application/proto"), {MF_STR("x-how"), mf_str_from_c(rows[i].how)}},
+            .body = text(f, "who")};
+        struct mf_exchange *exchange = run(f, &ask);
+        assert_int_equal(exchange->status, 200);
+        assert_true(mf_str_eq_c(response_at(f, mf_buf_str(&exchange->body))->error_message, rows[i].subject));
+        fake_close(exchange);
+    }
+    static const char *const nowhere[] = {"/task-key/", "/task-key/k", "/task-key//",
+                                          "/task-key/k/test.Echo"};
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
+        struct ask ask = {
+            .target = nowhere[i], .headers = {TYPE("application/proto")}, .body = text(f, "who")};
+        struct mf_exchange *exchange = run(f, &ask);
+        assert_int_equal(exchange->status, 404);
+        fake_close(exchange);
+    }
+}
+
+static void refused_callers_reach_no_handler(void **state)
+{
+    struct fixture *f = *state;
+    struct mf_error err;
+    mf_rpc_set_identify(f->rpc, identify, f);
+    struct ask ask = {.target = "/test.Echo/Unary",
+                      .headers = {TYPE("application/json"), {MF_STR("x-how"), MF_STR("refuse")}},
+                      .body = MF_STR("not even JSON")};
+    struct mf_exchange *exchange = run(f, &ask);
+    assert_int_equal(exchange->status, 401);
+    fake_close(exchange);
+    ask.headers[1].value = MF_STR("later");
+    exchange = open_exchange(f, &ask);
+    fake_body(exchange, ask.body);
+    fake_end(exchange);
+    assert_true(fake_loop_until(f->loop, is_identifying, f));
+    mf_fail(&err, MF_UNAVAILABLE, "the issuer sleeps");
+    identified(f, "", &err);
+    assert_true(fake_until_ended(exchange));
+    assert_int_equal(exchange->status, 503);
+    fake_close(exchange);
+}
+
+/* What comes while the caller is being identified is neither lost nor handled before. */
+static void identified_later(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t flags = 0xff;
+    mf_rpc_set_identify(f->rpc, identify, f);
+    struct ask ask = {.target = "/test.Echo/Up",
+                      .headers = {TYPE("application/grpc"), {MF_STR("x-how"), MF_STR("later")}}};
+    struct mf_exchange *exchange = open_exchange(f, &ask);
+    fake_body(exchange, wrap(f, 0, text(f, "abc")));
+    assert_true(fake_loop_until(f->loop, is_identifying, f));
+    fake_body(exchange, wrap(f, 0, text(f, "de")));
+    fake_end(exchange);
+    assert_false(exchange->ended);
+    identified(f, "alice", NULL);
+    assert_true(fake_until_ended(exchange));
+    assert_int_equal(response_at(f, envelope(mf_buf_str(&exchange->body), 0, &flags))->error_code, 2005);
+    fake_close(exchange);
+
+    /* The client does not wait for it. */
+    exchange = open_exchange(f, &ask);
+    assert_true(fake_loop_until(f->loop, is_identifying, f));
+    fake_close(exchange);
+    identified(f, "alice", NULL);
 }
 
 static void connect_unary_json(void **state)
@@ -991,6 +1111,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(connect_unary),
+        TEST(callers_are_known_to_handlers),
+        TEST(refused_callers_reach_no_handler),
+        TEST(identified_later),
         TEST(connect_unary_json),
         TEST(connect_unary_error),
         TEST(connect_compressed),

@@ -135,6 +135,9 @@ static void ignores_what_it_is_told_to(void **state)
                "\"runId\":{\"other\":[],\"name\":\"r\"}}");
     assert_int_equal(pb_from_json(*state, type, text, &lenient, &msg, &err), MF_OK);
     assert_str(written(*state, type, msg), "{\"runId\":{\"name\":\"r\"}}");
+    static const struct pb_json_options strict = {.ignore_unknown = true, .known_enums = true};
+    assert_int_equal(pb_from_json(*state, type, text, &strict, &msg, &err), MF_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "has no value \"NEWER\""));
     assert_int_equal(pb_from_json(*state, type, MF_STR("{\"new\":[1,}"), &lenient, &msg, &err),
                      MF_INVALID_ARGUMENT);
     assert_int_equal(pb_from_json(*state, type, MF_STR("{\"new\":\"\\ud800\"}"), &lenient, &msg, &err),
