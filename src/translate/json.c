@@ -350,10 +350,14 @@ enum mf_code mf_value_sorted(struct mf_conv *c, const struct pb_google_protobuf_
         return sorted_object(c, mf_value_fields(value), out);
     if (mf_value_items(value))
         return sorted_list(c, mf_value_items(value), out);
-    *out = mf_value_null(c->arena);
+    if (value && value->kind_case == pb_google_protobuf_Value_tag_number_value)
+        *out = mf_value_number(c->arena, value->kind.number_value);
+    else
+        *out = mf_value_null(c->arena);
     if (!*out)
         return mf_fail_memory(c->err);
-    if (value && value->kind_case != 0)
+    if (value && (value->kind_case == pb_google_protobuf_Value_tag_string_value ||
+                  value->kind_case == pb_google_protobuf_Value_tag_bool_value))
         **out = *value;
     return MF_OK;
 }
