@@ -11,7 +11,7 @@
 #define NS INT64_C(1000000000)
 #define RENEW_AFTER (3600 * NS)
 #define GOOD_FOR (24 * 3600 * NS)
-#define RETRY_AFTER (5 * NS)  /* after a refresh that went well: an unknown key is no reason to hammer */
+#define RETRY_AFTER (2 * NS)  /* after a refresh that went well: an unknown key is no reason to hammer */
 #define FAILED_AFTER (1 * NS) /* after one that failed */
 #define FETCH_MS 5000
 #define LEEWAY_S 60.0 /* clocks differ */
