@@ -6,9 +6,13 @@
 #include "base/sys.h"
 #include "exec/process/demand.h"
 #include "exec/process/launch.h"
+#include "exec/process/origin.h"
 #include "exec/process/outcome.h"
 #include "exec/process/python.h"
 #include "exec/process/template.h"
+#include "gen/flyteidl2/cacheservice/cacheservice.pb.h"
+#include "gen/flyteidl2/common/cache.pb.h"
+#include "gen/flyteidl2/common/identifier.pb.h"
 #include "gen/flyteidl2/core/literals.pb.h"
 #include "gen/flyteidl2/core/tasks.pb.h"
 #include "gen/flyteidl2/task/common.pb.h"
@@ -253,6 +257,54 @@ static void python_is_found_or_missed_with_a_reason(void **state)
     assert_int_equal(mf_remove_tree(dir, NULL), MF_OK);
 }
 
+/* ---- the origin of a cached output ---- */
+
+static void remembers_whose_output_it_is(void **state)
+{
+    const struct mf_action_row row = {.project = MF_STR("p"),
+                                      .domain = MF_STR("d"),
+                                      .run_name = MF_STR("r"),
+                                      .name = MF_STR("a1"),
+                                      .task_name = MF_STR("env.t")};
+    struct mf_str bytes = MF_STR_EMPTY;
+    struct mf_error err;
+    assert_int_equal(mf_origin_write(*state, &row, 3, &bytes, &err), MF_OK);
+    const struct pb_common_CacheMetadata *origin = mf_origin_read(*state, bytes);
+    assert_non_null(origin);
+    const struct pb_common_ActionAttemptIdentifier *id = origin->source_action_attempt;
+    assert_int_equal(id->attempt, 3);
+    assert_str(id->action_id->name, "a1");
+    assert_str(id->action_id->run->project, "p");
+    assert_str(id->action_id->run->domain, "d");
+    assert_str(id->action_id->run->name, "r");
+    assert_str(id->action_id->run->org, "");
+}
+
+/* Entries that other clients of the cache have put say nothing, or something else. */
+static void takes_no_origin_that_is_none(void **state)
+{
+    struct pb_cacheservice_KeyMapMetadata_ValuesEntry attempt = {.key = MF_STR("attempt"),
+                                                                 .value = MF_STR("0")};
+    struct pb_cacheservice_KeyMapMetadata_ValuesEntry run = {.key = MF_STR("run"), .value = MF_STR("r")};
+    struct pb_cacheservice_KeyMapMetadata_ValuesEntry action = {.key = MF_STR("action"),
+                                                                .value = MF_STR("a")};
+    struct pb_cacheservice_KeyMapMetadata_ValuesEntry *entries[] = {&run, &action, &attempt};
+    struct pb_cacheservice_KeyMapMetadata map = {.values = {.items = entries, .count = 2, .cap = 3}};
+    const struct pb_cacheservice_Metadata metadata = {.key_map = &map};
+    struct mf_str bytes = MF_STR_EMPTY;
+    struct mf_error err;
+    assert_null(mf_origin_read(*state, MF_STR_EMPTY));
+    assert_null(mf_origin_read(*state, MF_STR("\xff\xff")));
+    assert_int_equal(pb_encode(*state, &pb_cacheservice_Metadata_type, &metadata, &bytes, &err), MF_OK);
+    assert_null(mf_origin_read(*state, bytes)); /* no attempt */
+    map.values.count = 3;
+    assert_int_equal(pb_encode(*state, &pb_cacheservice_Metadata_type, &metadata, &bytes, &err), MF_OK);
+    assert_null(mf_origin_read(*state, bytes)); /* attempt 0 */
+    attempt.value = MF_STR("1");
+    assert_int_equal(pb_encode(*state, &pb_cacheservice_Metadata_type, &metadata, &bytes, &err), MF_OK);
+    assert_non_null(mf_origin_read(*state, bytes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(launch_survives_the_way_and_no_cut_of_it_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(outcome_is_read_as_it_was_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(python_is_found_or_missed_with_a_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(remembers_whose_output_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(takes_no_origin_that_is_none, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
