@@ -277,7 +277,7 @@ static void remembers_whose_output_it_is(void **state)
     assert_str(id->action_id->run->project, "p");
     assert_str(id->action_id->run->domain, "d");
     assert_str(id->action_id->run->name, "r");
-    assert_str(id->action_id->run->org, "");
+    assert_int_equal(id->action_id->run->org.len, 0);
 }
 
 /* Entries that other clients of the cache have put say nothing, or something else. */
