@@ -7,6 +7,7 @@
 #include "histogram.h"
 
 #include "gen/flyteidl2/actions/actions_service.pb.h"
+#include "gen/flyteidl2/task/task_service.pb.h"
 #include "gen/flyteidl2/workflow/run_service.pb.h"
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #define ENQUEUE "/flyteidl2.actions.ActionsService/Enqueue"
 #define WATCH "/flyteidl2.actions.ActionsService/WatchForUpdates"
 #define ABORT "/flyteidl2.workflow.RunService/AbortRun"
+#define DEPLOY "/flyteidl2.task.TaskService/DeployTask"
 #define WATCHED_MAX 1000000
 #define SETUP_SECONDS 30
 
@@ -250,6 +252,52 @@ static enum mf_code run_create(struct bench *b, struct mf_error *err)
     return drive_fixed(b, err);
 }
 
+/* Every request brings a task of its own, with a trigger. */
+static struct mf_str deploy_request(struct bench *b, struct mf_arena *arena, uint32_t number)
+{
+    struct pb_task_TaskIdentifier id = {.project = PROJECT,
+                                        .domain = DOMAIN,
+                                        .name = mf_str_printf(arena, "bench.t%u", number),
+                                        .version = mf_str_printf(arena, "v%lld", (long long)b->begin_ns)};
+    struct pb_core_TaskTemplate template = {.type = MF_STR("bench")};
+    struct pb_task_TaskSpec spec = {.task_template = &template, .short_name = MF_STR("bench")};
+    struct pb_task_Cron cron = {.expression = MF_STR("0 9 * * MON-FRI"), .timezone = MF_STR("Europe/Berlin")};
+    struct pb_task_Schedule schedule = {.expression_case = pb_task_Schedule_tag_cron,
+                                        .expression.cron = &cron};
+    struct pb_task_TriggerAutomationSpec automation = {
+        .type = pb_task_TYPE_SCHEDULE,
+        .automation_case = pb_task_TriggerAutomationSpec_tag_schedule,
+        .automation.schedule = &schedule,
+    };
+    struct pb_task_TaskTriggerSpec active = {.active = true};
+    struct pb_task_TaskTrigger trigger = {
+        .name = MF_STR("daily"), .spec = &active, .automation_spec = &automation};
+    struct pb_task_DeployTaskRequest request = {.task_id = &id, .spec = &spec};
+    struct mf_str bytes = MF_STR_EMPTY;
+    struct mf_error err;
+    if (!PB_PUSH(arena, request.triggers, &trigger) ||
+        pb_encode(arena, &pb_task_DeployTaskRequest_type, &request, &bytes, &err) != MF_OK)
+        exit(complain("out of memory"));
+    return bytes;
+}
+
+static bool next_deploy(void *ctx, int connection, struct mf_buf *out, bool *more)
+{
+    struct bench *b = ctx;
+    struct mf_arena *arena = mf_arena_new(0);
+    (void)connection;
+    (void)more;
+    bool ok = arena && bench_write_post(out, DEPLOY, deploy_request(b, arena, b->sent++));
+    mf_arena_free(arena);
+    return ok;
+}
+
+static enum mf_code run_deploy(struct bench *b, struct mf_error *err)
+{
+    const struct bench_load load = {.ctx = b, .request = next_deploy, .response = timed_response};
+    return drive(b, &load, err);
+}
+
 static enum mf_code run_details(struct bench *b, struct mf_error *err)
 {
     make_run(b);
@@ -414,6 +462,7 @@ static const struct scenario {
     {"echo", "GET /healthz", 64, run_echo},
     {"create", "CreateRun, small inputs", 64, run_create},
     {"create-1", "CreateRun, one client", 1, run_create},
+    {"deploy", "DeployTask with a trigger", 64, run_deploy},
     {"details", "GetRunDetails", 64, run_details},
     {"list", "ListRuns, page of 100", 4, run_list},
     {"watch", "enqueue of a child until the parent's watch shows it", 17, run_watch},
