@@ -463,6 +463,10 @@ enum mf_code mf_action_record_event(struct mf_tx *tx, const struct pb_workflow_A
     bool applied = false;
     if (!run || event->id->name.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "event.id: name and run are required");
+    if (event->phase < MF_PHASE_UNSPECIFIED || event->phase > MF_PHASE_RECOVERED)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "event.phase: %d is no phase", event->phase);
+    if (event->version > INT32_MAX)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "event.version: must be at most %d", INT32_MAX);
     if (event->attempt > MF_ATTEMPT_MAX)
         return mf_fail(err, MF_INVALID_ARGUMENT, "event.attempt: must be at most %d", MF_ATTEMPT_MAX);
     if (event->attempt == 0) { /* of a sender that does not count */

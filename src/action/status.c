@@ -58,6 +58,8 @@ enum mf_code mf_action_report_status(struct mf_tx *tx, const struct mf_action_st
     struct mf_action_row row;
     if (!report->status)
         return mf_fail(err, MF_INVALID_ARGUMENT, "status is required");
+    if (report->status->phase < MF_PHASE_UNSPECIFIED || report->status->phase > MF_PHASE_RECOVERED)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "status.phase: %d is no phase", report->status->phase);
     if (report->attempt > MF_ATTEMPT_MAX)
         return mf_fail(err, MF_INVALID_ARGUMENT, "attempt: must be at most %d", MF_ATTEMPT_MAX);
     enum mf_code code = mf_action_get(mf_tx_db(tx), mf_tx_arena(tx), report->run_id, report->name, &row, err);

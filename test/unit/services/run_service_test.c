@@ -492,7 +492,7 @@ static void aborts(void **state)
     const struct mf_run_row finished = run_row(w, "r2");
     story_move(&w->entity, &finished, "a0", 1, MF_PHASE_SUCCEEDED);
     id.name = MF_STR("r2");
-    wire_call(w, RUNS, pb_workflow_RunService_AbortRun, &abort_run, NULL);
+    wire_call(w, RUNS, pb_workflow_RunService_AbortRun, &abort_run, "failed_precondition");
     assert_int_equal(story_phase(&w->entity, &finished, "a0"), MF_PHASE_SUCCEEDED);
     const struct pb_workflow_AbortRunRequest nothing = {0};
     wire_call(w, RUNS, pb_workflow_RunService_AbortRun, &nothing, "invalid_argument");
