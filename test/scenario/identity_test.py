@@ -240,7 +240,9 @@ def profiles(rsa):
 def issuer_in_trouble(rsa):
     issuer = Issuer()
     issuer.answers["/.well-known/openid-configuration"] = (503, {})
-    with start_verifying(issuer, name="trouble") as server:
+    issuer.answers["/custom/metadata"] = (200, {"issuer": "elsewhere"})
+    with start_verifying(issuer, "--auth-metadata", "custom/metadata", name="trouble") as server:
+        check(call(server, METADATA, "GetOAuth2Metadata") == {"issuer": "elsewhere"}, "at another path")
         message = refused("unavailable", user, server, **bearer(rsa.sign(issuer.claims())))
         check("503" in message, message)
         issuer.keys([rsa])
