@@ -81,13 +81,14 @@ static void done_write(struct mf_command *command, enum mf_code code, const stru
     mf_call_unref(call);
 }
 
-/* A label of DNS (RFC 1123), since ids become parts of host names, of paths and of names in Kubernetes. */
-static bool is_dns_label(struct mf_str id)
+/* Nearly a label of DNS (RFC 1123), since ids become parts of paths, of host names and of names in
+ * Kubernetes; with "_", because the CLI's own example has it. */
+static bool is_id(struct mf_str id)
 {
     for (size_t i = 0; i < id.len; i++) {
         char c = id.ptr[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!letter && (c != '-' || i == 0 || i + 1 == id.len))
+        if (!letter && ((c != '-' && c != '_') || i == 0 || i + 1 == id.len))
             return false;
     }
     return id.len > 0 && id.len <= ID_MAX;
@@ -111,11 +112,11 @@ static enum mf_code check(const struct pb_project_Project *project, bool update,
 {
     if (!project || project->id.len == 0)
         return mf_fail(err, MF_INVALID_ARGUMENT, "project.id is required");
-    if (!update && !is_dns_label(project->id))
+    if (!update && !is_id(project->id))
         return mf_fail(
             err, MF_INVALID_ARGUMENT,
-            "project.id must have 1 to %d lower-case letters, digits and \"-\", and neither begin nor "
-            "end with \"-\"",
+            "project.id must have 1 to %d lower-case letters, digits, \"-\" and \"_\", and begin and "
+            "end with a letter or digit",
             ID_MAX);
     if (project->name.len > NAME_MAX_BYTES)
         return mf_fail(err, MF_INVALID_ARGUMENT, "project.name must have at most %d bytes", NAME_MAX_BYTES);
