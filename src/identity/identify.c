@@ -138,8 +138,17 @@ static enum mf_code creator(struct mf_arena *arena, struct mf_str created_by, in
         }
         return MF_OK;
     }
-    caller->subject = mf_str_printf(arena, "run-%lld", (long long)run_id);
     caller->application = true;
+    const struct pb_common_Application *application =
+        identity->principal_case == pb_common_EnrichedIdentity_tag_application
+            ? identity->principal.application
+            : NULL;
+    if (application && application->id && application->id->subject.len > 0) {
+        caller->subject = application->id->subject;
+        caller->name = application->spec ? application->spec->name : MF_STR_EMPTY;
+        return MF_OK;
+    }
+    caller->subject = mf_str_printf(arena, "run-%lld", (long long)run_id);
     return caller->subject.ptr ? MF_OK : mf_fail_memory(err);
 }
 
