@@ -452,12 +452,16 @@ static int by_age(const void *left, const void *right)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static uint32_t depth_of(const struct mf_tree *tree, const struct node *node)
+/* By age, except that nothing comes before what is above it, whatever its clock says. */
+static struct sorting place_of(const struct mf_tree *tree, const struct node *node)
 {
-    uint32_t depth = 0;
-    for (const struct node *up = parent_of(tree, node); up && depth < tree->count; up = parent_of(tree, up))
-        depth++;
-    return depth;
+    struct sorting place = {.number = node->number, .created_at = node->created_at};
+    for (const struct node *up = parent_of(tree, node); up && place.depth < tree->count;
+         up = parent_of(tree, up), place.depth++) {
+        if (up->created_at > place.created_at)
+            place.created_at = up->created_at;
+    }
+    return place;
 }
 
 static bool sort_pending(const struct mf_tree *tree, struct mf_tree_view *view)
@@ -465,10 +469,8 @@ static bool sort_pending(const struct mf_tree *tree, struct mf_tree_view *view)
     struct sorting *order = calloc(view->pending_count + 1, sizeof *order);
     if (!order)
         return false;
-    for (size_t i = 0; i < view->pending_count; i++) {
-        const struct node *node = tree->nodes[view->pending[i]];
-        order[i] = (struct sorting){node->number, depth_of(tree, node), node->created_at};
-    }
+    for (size_t i = 0; i < view->pending_count; i++)
+        order[i] = place_of(tree, tree->nodes[view->pending[i]]);
     qsort(order, view->pending_count, sizeof *order, by_age);
     for (size_t i = 0; i < view->pending_count; i++)
         view->pending[i] = order[i].number;
