@@ -23,6 +23,8 @@ CREATE TABLE trigger (
     PRIMARY KEY (project, domain, task_name, name)
 );
 CREATE INDEX trigger_name ON trigger (project, domain, name) WHERE deleted_at = 0;
+-- The list of a project in the order it has by itself.
+CREATE INDEX trigger_listed ON trigger (project, domain, active, updated_at, task_name, name) WHERE deleted_at = 0;
 -- What a scheduler has not seen yet.
 CREATE INDEX trigger_seq ON trigger (seq);
 
@@ -54,3 +56,5 @@ CREATE TABLE trigger_revision (
 -- The newest run of a version of a task. Over all versions there is action_root_task.
 CREATE INDEX action_root_version ON action (task_project, task_domain, task_name, task_version, created_at, run_name)
     WHERE parent = '';
+-- Tasks of all projects, newest first.
+CREATE INDEX task_any ON task (created_at, project, domain, name);

@@ -119,6 +119,17 @@ static void fires_at_the_times_of_the_table(void **state)
     }
 }
 
+/* The environment of the server does not count: without a zone it is UTC. */
+static void c7_no_zone_is_utc(void **state)
+{
+    int64_t next = 0;
+    setenv("TZ", "America/New_York", 1);
+    tzset();
+    struct mf_cron cron = parse(*state, "0 9 * * *", "");
+    assert_true(mf_cron_next(&cron, instant("2026-01-01"), &next));
+    assert_true(next == instant("2026-01-01T09:00"));
+}
+
 static void knows_what_never_fires(void **state)
 {
     static const char *const never[] = {"0 0 30 2 *", ", * * * *", "* * 31 2,4,6,9,11 *", "* , * * *",
@@ -358,6 +369,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fires_at_the_times_of_the_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(c7_no_zone_is_utc, setup, teardown),
         cmocka_unit_test_setup_teardown(knows_what_never_fires, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_in_plain_words, setup, teardown),
         cmocka_unit_test(reads_durations),

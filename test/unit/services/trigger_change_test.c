@@ -1,0 +1,199 @@
+#include "../store/entity.h"
+
+#include "trigger/change.h"
+
+#include <stdatomic.h>
+
+/* One change of one trigger. */
+struct step {
+    enum { DEPLOY, SWITCH, DELETE, OTHERS, FIRED } what;
+    struct mf_trigger_row wish;
+    bool active;
+    uint64_t expected;
+    int64_t now; /* FIRED */
+};
+
+static enum mf_code apply(struct mf_tx *tx, const void *data, struct mf_error *err)
+{
+    const struct step *step = data;
+    const struct mf_str by = MF_STR("someone");
+    switch (step->what) {
+    case DEPLOY:
+        return mf_trigger_deploy(tx, &step->wish, step->expected, NULL, err);
+    case SWITCH:
+        return mf_trigger_switch(tx, &step->wish.key, step->active, by, err);
+    case DELETE:
+        return mf_trigger_delete(tx, &step->wish.key, by, err);
+    case OTHERS:
+        return mf_trigger_delete_others(tx, &step->wish.key, &step->wish.key.name, 1, by, err);
+    case FIRED:
+        return mf_trigger_fired(mf_tx_db(tx), &step->wish.key, step->now, err);
+    }
+    return MF_INTERNAL;
+}
+
+static struct mf_trigger_row wish(const char *name)
+{
+    return (struct mf_trigger_row){
+        .key = {MF_STR("p"), MF_STR("d"), MF_STR("env.t"), mf_str_from_c(name)},
+        .task_version = MF_STR("v1"),
+        .active = true,
+        .automation_type = 2,
+        .spec = MF_STR("spec"),
+        .automation = MF_STR("daily"),
+        .deployed_by = MF_STR("ann"),
+    };
+}
+
+static struct mf_trigger_row now(struct entity *e, const char *name)
+{
+    struct mf_trigger_row row;
+    const struct mf_trigger_row of = wish(name);
+    bool found = false;
+    assert_int_equal(mf_trigger_find(e->db, e->arena, &of.key, &row, &found, &e->err), MF_OK);
+    assert_true(found);
+    return row;
+}
+
+static void change(struct entity *e, struct step step)
+{
+    assert_int_equal(entity_write(e, apply, &step), MF_OK);
+}
+
+/* What was due before a trigger was there, was on, or had this schedule is not due; anything else keeps its
+ * time. */
+static void the_baseline_follows_the_schedule(void **state)
+{
+    struct entity *e = *state;
+    struct step deploy = {.what = DEPLOY, .wish = wish("t")};
+    change(e, deploy);
+    struct mf_trigger_row first = now(e, "t");
+    assert_true(first.baseline_at == first.created_at && first.updated_at == first.created_at);
+    change(e, (struct step){.what = FIRED, .wish = wish("t"), .now = 77});
+    deploy.wish.spec = MF_STR("other inputs");
+    deploy.wish.task_version = MF_STR("v2");
+    change(e, deploy);
+    struct mf_trigger_row row = now(e, "t");
+    assert_true(row.baseline_at == first.baseline_at && row.updated_at == first.updated_at);
+    assert_true(row.created_at == first.created_at && row.deployed_at > first.deployed_at);
+    assert_int_equal(row.triggered_at, 77);
+    assert_int_equal(row.revision, 2);
+    assert_true(row.seq > first.seq);
+    assert_str(row.task_version, "v2");
+    deploy.wish.automation = MF_STR("hourly");
+    change(e, deploy);
+    struct mf_trigger_row edited = now(e, "t");
+    assert_true(edited.baseline_at == edited.deployed_at && edited.updated_at == first.updated_at);
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = false});
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = false});
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = true});
+    row = now(e, "t");
+    assert_int_equal(row.revision, 5);
+    assert_true(row.baseline_at == row.updated_at && row.updated_at > edited.deployed_at);
+    assert_str(row.updated_by, "someone");
+    assert_str(row.deployed_by, "ann");
+}
+
+static void a_deleted_one_counts_on(void **state)
+{
+    struct entity *e = *state;
+    struct mf_trigger_row row;
+    struct step deploy = {.what = DEPLOY, .wish = wish("t")};
+    change(e, deploy);
+    change(e, (struct step){.what = DELETE, .wish = wish("t")});
+    change(e, (struct step){.what = DELETE, .wish = wish("t")});
+    change(e, (struct step){.what = FIRED, .wish = wish("t"), .now = 77});
+    row = now(e, "t");
+    assert_true(!row.active && row.deleted_at > 0 && row.triggered_at == 0 && row.revision == 2);
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = true});
+    assert_int_equal(now(e, "t").revision, 2);
+    assert_int_equal(mf_trigger_get(e->db, e->arena, &row.key, &row, &e->err), MF_NOT_FOUND);
+    assert_string_equal(e->err.message, "trigger not found: p/d/env.t/t");
+    deploy.wish.active = false;
+    change(e, deploy);
+    row = now(e, "t");
+    assert_true(!row.active && row.deleted_at == 0 && row.revision == 3 &&
+                row.baseline_at == row.deployed_at);
+    for (int64_t i = 1; i <= 3; i++) {
+        assert_int_equal(mf_trigger_revision(e->db, e->arena, &deploy.wish.key, i, &row, &e->err), MF_OK);
+        assert_true(row.revision == i && (row.deleted_at > 0) == (i == 2) && row.active == (i == 1));
+    }
+    assert_int_equal(mf_trigger_revision(e->db, e->arena, &deploy.wish.key, 4, &row, &e->err), MF_NOT_FOUND);
+}
+
+static void revisions_guard_against_each_other(void **state)
+{
+    struct entity *e = *state;
+    struct step deploy = {.what = DEPLOY, .wish = wish("t")};
+    change(e, deploy);
+    deploy.expected = 1;
+    change(e, deploy);
+    assert_int_equal(entity_write(e, apply, &deploy), MF_ABORTED);
+    assert_non_null(strstr(e->err.message, "it is at revision 2, not 1"));
+    assert_int_equal(now(e, "t").revision, 2);
+}
+
+static void what_a_deploy_does_not_name_goes(void **state)
+{
+    struct entity *e = *state;
+    struct mf_str *names = NULL;
+    struct mf_trigger_summary summary;
+    size_t count = 0;
+    static const char *const all[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    const struct mf_trigger_row of = wish("c");
+    for (size_t i = 0; i < 10; i++)
+        change(e, (struct step){.what = DEPLOY, .wish = wish(all[i])});
+    assert_int_equal(mf_trigger_names(e->db, e->arena, &of.key, &names, &count, &e->err), MF_OK);
+    assert_int_equal(count, 10);
+    assert_int_equal(mf_trigger_summary(e->db, e->arena, &of.key, MF_STR("v1"), &summary, &e->err), MF_OK);
+    assert_true(summary.total == 10 && summary.active == 10);
+    change(e, (struct step){.what = OTHERS, .wish = of});
+    assert_int_equal(mf_trigger_names(e->db, e->arena, &of.key, &names, &count, &e->err), MF_OK);
+    assert_int_equal(count, 1);
+    assert_str(names[0], "c");
+    assert_int_equal(mf_trigger_summary(e->db, e->arena, &of.key, MF_STR("v1"), &summary, &e->err), MF_OK);
+    assert_true(summary.total == 1 && summary.active == 1);
+    assert_str(summary.name, "c");
+    assert_str(summary.automation, "daily");
+    assert_int_equal(mf_trigger_summary(e->db, e->arena, &of.key, MF_STR("v2"), &summary, &e->err), MF_OK);
+    assert_int_equal(summary.total, 0);
+}
+
+struct follower {
+    struct mf_subscription subscription;
+    atomic_int woken;
+};
+
+static void wake(struct mf_subscription *subscription)
+{
+    atomic_fetch_add(&MF_CONTAINER(subscription, struct follower, subscription)->woken, 1);
+}
+
+/* mf_writer_run returns after the change was published. */
+static void every_change_is_announced(void **state)
+{
+    struct entity *e = *state;
+    struct follower follower = {0};
+    mf_hub_subscribe(e->hub, &follower.subscription, (struct mf_topic){.kind = MF_TOPIC_TRIGGERS}, wake);
+    change(e, (struct step){.what = DEPLOY, .wish = wish("t")});
+    assert_int_equal(atomic_load(&follower.woken), 1);
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = true});
+    assert_int_equal(atomic_load(&follower.woken), 1);
+    change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = false});
+    assert_int_equal(atomic_load(&follower.woken), 2);
+    change(e, (struct step){.what = DELETE, .wish = wish("t")});
+    assert_int_equal(atomic_load(&follower.woken), 3);
+    mf_hub_unsubscribe(e->hub, &follower.subscription);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_baseline_follows_the_schedule, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(a_deleted_one_counts_on, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(revisions_guard_against_each_other, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(what_a_deploy_does_not_name_goes, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(every_change_is_announced, entity_setup, entity_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
