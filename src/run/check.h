@@ -16,7 +16,7 @@
 #define MF_RUN_INPUTS_MAX 10000u
 #define MF_RUN_URI_MAX 1024u
 #define MF_RUN_RETRIES_MAX 1000u
-#define MF_RUN_FORCED_MAX 10000u
+#define MF_RUN_FORCED_MAX 1000u
 
 /* The request but for the run's id: source, start time, inputs, task_spec, run_spec. */
 enum mf_code mf_run_request_check(const struct pb_workflow_CreateRunRequest *request,
