@@ -40,7 +40,9 @@ static bool read_audiences(struct mf_arena *arena, const object_t *object, struc
     if (!value)
         return true;
     bool list = value->kind_case == pb_google_protobuf_Value_tag_list_value;
-    size_t count = list && value->kind.list_value ? value->kind.list_value->values.count : 1;
+    size_t count = list ? 0 : 1;
+    if (list && value->kind.list_value)
+        count = value->kind.list_value->values.count;
     struct mf_str *items = count <= AUDIENCES_MAX ? mf_arena_array(arena, count + 1, sizeof *items) : NULL;
     if (!items)
         return false;

@@ -139,6 +139,8 @@ static void claims(void **state)
     assert_true(out.expires && out.expires_at > 17 && out.expires_at < 18 && out.not_before > 2);
     assert_int_equal(mf_claims_read(*state, MF_STR("{\"aud\":\"one\"}"), &out, &err), MF_OK);
     assert_str(out.audiences[0], "one");
+    assert_int_equal(mf_claims_read(*state, MF_STR("{\"aud\":[]}"), &out, &err), MF_OK);
+    assert_int_equal(out.audience_count, 0);
     assert_false(out.expires);
     static const char *const wrong[] = {"[]",          "{\"sub\":7}",   "{\"exp\":\"7\"}",
                                         "{\"aud\":7}", "{\"aud\":[7]}", "{"};
