@@ -27,11 +27,13 @@ static bool gather(void *ctx, const struct mf_run_list_row *row)
     return true;
 }
 
-static enum mf_code begin(struct mf_arena *arena, struct mf_page *page, size_t limit, struct gathering *out,
-                          struct mf_error *err)
+static enum mf_code begin(struct mf_runs *runs, struct mf_arena *arena, struct mf_page *page, size_t limit,
+                          struct gathering *out, struct mf_error *err)
 {
     page->sortable = MF_RUN_LIST_SORTABLE;
     page->budget = MF_RUN_LIST_BUDGET;
+    page->sys = runs->sys;
+    page->until_ns = mf_mono_ns(runs->sys) + MF_RUN_LIST_SPAN_NS;
     *out = (struct gathering){.arena = arena, .limit = limit};
     out->rows = mf_arena_array(arena, limit, sizeof *out->rows);
     return out->rows ? MF_OK : mf_fail_memory(err);
@@ -129,7 +131,7 @@ static enum mf_code list_runs(struct mf_runs *runs, struct mf_arena *arena,
         code =
             mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, &page, limit, &found, err);
+        code = begin(runs, arena, &page, limit, &found, err);
     if (code == MF_OK)
         code = mf_store_reader(runs->store, &db, err);
     if (code == MF_OK)
@@ -174,7 +176,7 @@ static enum mf_code add_action(struct mf_db *db, struct mf_arena *arena, const s
     return action && PB_PUSH(arena, out->actions, action) ? MF_OK : mf_fail_memory(err);
 }
 
-static enum mf_code read_actions(struct mf_db *db, struct mf_arena *arena,
+static enum mf_code read_actions(struct mf_runs *runs, struct mf_db *db, struct mf_arena *arena,
                                  const struct pb_workflow_ListActionsRequest *request,
                                  struct pb_workflow_ListActionsResponse *out, struct mf_error *err)
 {
@@ -188,7 +190,7 @@ static enum mf_code read_actions(struct mf_db *db, struct mf_arena *arena,
     enum mf_code code =
         mf_run_page(arena, request->request, parts, sizeof parts / sizeof parts[0], &page, &limit, err);
     if (code == MF_OK)
-        code = begin(arena, &page, limit, &found, err);
+        code = begin(runs, arena, &page, limit, &found, err);
     if (code == MF_OK)
         code = mf_run_find(db, arena, id->project, id->domain, id->name, &run, err);
     if (code == MF_OK)
@@ -211,7 +213,7 @@ static enum mf_code list_actions(struct mf_runs *runs, struct mf_arena *arena,
     if (code == MF_OK)
         code = mf_db_snapshot_begin(db, err);
     if (code == MF_OK) {
-        code = read_actions(db, arena, request, out, err);
+        code = read_actions(runs, db, arena, request, out, err);
         mf_db_snapshot_end(db);
     }
     mf_store_reader_done(runs->store, db);

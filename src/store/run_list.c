@@ -18,6 +18,9 @@
 MF_SQL(sql_row,
        COLUMNS " FROM action a CROSS JOIN run r WHERE a.run_id = $1 AND a.name = $2 AND r.id = a.run_id");
 
+#define LOOKS_MIN 64
+#define LOOKS_TURN 16
+
 /* A row that was found: its key, and what it is ordered by. */
 struct ref {
     int64_t run_id;
@@ -183,6 +186,17 @@ static bool is_bounded(const struct list *list)
     return list->plan.page->budget > 0 && (list->has_rest || list->skip > list->plan.page->budget);
 }
 
+/* The clock is asked now and then, and never before some rows were looked at, so that a slow machine gets on.
+ */
+static bool is_spent(const struct list *list)
+{
+    const struct mf_page *page = list->plan.page;
+    if (!is_bounded(list) || list->plan.path.is_small)
+        return false;
+    bool ask = page->sys && list->looked_at >= LOOKS_MIN && list->looked_at % LOOKS_TURN == 0;
+    return list->looked_at >= page->budget || (ask && mf_mono_ns(page->sys) >= page->until_ns);
+}
+
 static enum mf_code look(struct list *list, struct mf_stmt *stmt, struct mf_error *err)
 {
     const struct mf_page *page = list->plan.page;
@@ -190,7 +204,7 @@ static enum mf_code look(struct list *list, struct mf_stmt *stmt, struct mf_erro
     bool hit = mf_col_int(stmt, 2) != 0;
     struct ref ref;
     list->looked_at++;
-    list->spent = !small && is_bounded(list) && list->looked_at >= page->budget;
+    list->spent = is_spent(list);
     if (hit && list->skip > 0 && !small) {
         list->skip--;
         hit = false;

@@ -9,6 +9,7 @@
 #ifndef MF_STORE_SELECT_H
 #define MF_STORE_SELECT_H
 
+#include "base/sys.h"
 #include "store/db.h"
 
 enum mf_field_type {
@@ -91,8 +92,10 @@ struct mf_page {
     const struct mf_place *after; /* the page begins after this place; NULL: at the beginning */
     uint64_t list;                /* see mf_place */
     /* Of lists that may be long (store/run_list.h); 0: none. */
-    size_t sortable; /* rows that may be read whole, to sort them */
-    size_t budget;   /* rows that may be looked at */
+    size_t sortable;          /* rows that may be read whole, to sort them */
+    size_t budget;            /* rows that may be looked at */
+    const struct mf_sys *sys; /* with a budget: the clock of until_ns; NULL: the time does not count */
+    int64_t until_ns;         /* monotonic; then the look ends as if the budget were spent */
 };
 
 #define MF_SELECT_VALUES_MAX 200 /* values in one filter */
