@@ -247,6 +247,7 @@ static const struct operation {
     {"DELETE", true, NULL, NULL, MF_S3_NO_BODY, mf_s3_delete},
     {"POST", true, "uploads", NULL, MF_S3_NO_BODY, mf_s3_create_upload},
     {"POST", true, "uploadId", NULL, MF_S3_SMALL_BODY, mf_s3_complete_upload},
+    {"GET", true, "uploadId", NULL, MF_S3_NO_BODY, mf_s3_list_parts},
     {"DELETE", true, "uploadId", NULL, MF_S3_NO_BODY, mf_s3_abort_upload},
     {"GET", false, NULL, NULL, MF_S3_NO_BODY, mf_s3_list},
     {"GET", false, "location", NULL, MF_S3_NO_BODY, answer_location},

@@ -36,6 +36,7 @@
     X(XAmzContentSHA256Mismatch, 400, "The body does not have the SHA-256 that was signed; send it again.")  \
     X(EntityTooLarge, 400, "The object is larger than this server allows (object-bytes).")                   \
     X(MetadataTooLarge, 400, "The metadata of an object have at most 8 KiB.")                                \
+    X(IncompleteBody, 400, "The body has not the length that was announced, or ends within a piece.")        \
     X(MalformedXML, 400, "The body is not the XML that belongs to this request.")                            \
     X(InvalidPart, 400, "A part was not uploaded, or has another ETag.")                                     \
     X(InvalidPartOrder, 400, "The parts are not in rising order.")                                           \
@@ -79,7 +80,7 @@ struct mf_s3 {
     void (*step)(struct mf_s3 *s);
 
     struct mf_sigv4_request request; /* copied: it outlives the exchange */
-    struct mf_str target, name, payload;
+    struct mf_str target, name, payload, checksum_text;
 
     /* Of whoever is at work. */
     enum mf_s3_fault fault;
@@ -87,6 +88,8 @@ struct mf_s3 {
     struct mf_buf in; /* request body that no step has taken yet */
     struct mf_buf out;
     struct mf_body *body;
+    struct mf_chunked *chunked;   /* of a body that comes in signed pieces */
+    struct mf_checksum *checksum; /* that the client has announced */
     struct mf_put put;
     char etag[48];
     int fd;      /* of a body that is sent or copied */
@@ -129,6 +132,7 @@ void mf_s3_list(struct mf_s3 *s);
 void mf_s3_create_upload(struct mf_s3 *s);
 void mf_s3_complete_upload(struct mf_s3 *s);
 void mf_s3_abort_upload(struct mf_s3 *s);
+void mf_s3_list_parts(struct mf_s3 *s);
 /* The body of a PUT has come to its end; called by s3.c. */
 void mf_s3_put_more(struct mf_s3 *s);
 /* There is room for more of a body that is sent; called by s3.c. */

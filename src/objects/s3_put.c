@@ -2,6 +2,8 @@
 
 #include "base/encode.h"
 #include "base/list.h"
+#include "objects/checksum.h"
+#include "objects/chunked.h"
 #include "objects/xml.h"
 
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 
 #define META_BYTES 8192
 #define UNSIGNED "UNSIGNED-PAYLOAD"
+#define DECODED_LENGTH "x-amz-decoded-content-length"
 
 /* ---- metadata ---- */
 
@@ -20,6 +23,15 @@ static bool is_meta(struct mf_str name)
     return mf_str_eq_c(name, "content-encoding") || mf_str_eq_c(name, "content-disposition") ||
            mf_str_eq_c(name, "cache-control") || mf_str_eq_c(name, "content-language") ||
            mf_str_starts(name, MF_STR("x-amz-meta-"));
+}
+
+/* What is left of Content-Encoding when the body's pieces have been put together: "aws-chunked,gzip". */
+static struct mf_str stored_encoding(struct mf_str value)
+{
+    const struct mf_str chunked = MF_STR("aws-chunked");
+    if (!mf_str_starts(value, chunked))
+        return value;
+    return mf_str_trim(mf_str_skip(value, chunked.len), MF_STR(", "));
 }
 
 /* The blob is "name NUL value NUL …"; headers hold no NUL. */
@@ -39,15 +51,20 @@ bool mf_s3_meta_read(struct mf_s3 *s, struct mf_str *content_type, struct mf_str
         const struct mf_header *header = &s->request.headers[i];
         if (!is_meta(header->name))
             continue;
-        size_t need = header->name.len + header->value.len + 2;
+        struct mf_str value = header->value;
+        if (mf_str_eq_c(header->name, "content-encoding"))
+            value = stored_encoding(value);
+        if (mf_str_eq_c(header->name, "content-encoding") && value.len == 0)
+            continue;
+        size_t need = header->name.len + value.len + 2;
         if (++count > MF_S3_META_MAX || need > META_BYTES - len) {
             mf_s3_fail(s, MF_S3_MetadataTooLarge, NULL);
             return false;
         }
         memcpy(blob + len, header->name.ptr, header->name.len);
         blob[len + header->name.len] = '\0';
-        if (header->value.len > 0)
-            memcpy(blob + len + header->name.len + 1, header->value.ptr, header->value.len);
+        if (value.len > 0)
+            memcpy(blob + len + header->name.len + 1, value.ptr, value.len);
         blob[len + need - 1] = '\0';
         len += need;
     }
@@ -82,27 +99,115 @@ static bool is_sha256(struct mf_str text)
     return text.len == 64;
 }
 
+static bool take_piece(void *ctx, struct mf_str bytes)
+{
+    struct mf_s3 *s = ctx;
+    struct mf_error err;
+    enum mf_code code = s->checksum && !mf_checksum_add(s->checksum, bytes) ? mf_fail_memory(&err) : MF_OK;
+    if (code == MF_OK)
+        code = mf_body_add(s->body, bytes, &err);
+    if (code == MF_RESOURCE_EXHAUSTED)
+        mf_s3_fail(s, MF_S3_EntityTooLarge, err.message);
+    else if (code != MF_OK)
+        mf_s3_fail_error(s, &err);
+    return code == MF_OK;
+}
+
+static void begin_chunked(struct mf_s3 *s)
+{
+    const struct mf_sigv4_keys keys = {s->objects->access_key, s->objects->secret_key};
+    int64_t length;
+    s->chunked = mf_chunked_new(s->arena, &keys, &s->request, s->payload, take_piece, s);
+    if (!s->chunked)
+        mf_s3_fail(s, MF_S3_AuthorizationHeaderMalformed,
+                   "A body in pieces needs a signature in the Authorization header.");
+    else if (!mf_str_to_i64(mf_s3_header(s, DECODED_LENGTH), &length) || length < 0)
+        mf_s3_fail(s, MF_S3_InvalidArgument, "A body in pieces needs x-amz-decoded-content-length.");
+}
+
+/* What the client says it will prove the body with: a header, or the name of a trailer. */
+static void begin_checksum(struct mf_s3 *s)
+{
+    struct mf_str name = mf_s3_header(s, "x-amz-trailer");
+    for (size_t i = 0; i < s->request.header_count && !s->checksum_text.ptr; i++) {
+        const struct mf_header *header = &s->request.headers[i];
+        bool of_body = mf_str_starts(header->name, MF_STR(MF_CHECKSUM_PREFIX)) &&
+                       !mf_str_eq_c(header->name, MF_CHECKSUM_PREFIX "algorithm") &&
+                       !mf_str_eq_c(header->name, MF_CHECKSUM_PREFIX "type");
+        if (!of_body)
+            continue;
+        name = header->name;
+        s->checksum_text = header->value;
+    }
+    if (!name.ptr || (!s->checksum_text.ptr && !s->chunked))
+        return;
+    s->checksum = mf_checksum_new(s->arena, mf_str_trim(name, MF_STR(" ")));
+    if (!s->checksum)
+        mf_s3_fail(s, MF_S3_InvalidArgument,
+                   "That checksum is not known; use crc32, crc32c, crc64nvme, sha1 or sha256.");
+}
+
 static void check_before(struct mf_s3 *s)
 {
     struct mf_str none_match = mf_s3_header(s, "if-none-match");
     int64_t length;
-    if (mf_str_starts(s->payload, MF_STR("STREAMING-")))
-        mf_s3_fail(
-            s, MF_S3_NotImplemented,
-            "Bodies signed piece by piece (aws-chunked) are not taken; turn chunked signing and trailing "
-            "checksums off in the client.");
+    if (mf_chunked_known(s->payload))
+        begin_chunked(s);
+    else if (mf_str_starts(s->payload, MF_STR("STREAMING-")))
+        mf_s3_fail(s, MF_S3_NotImplemented,
+                   "Bodies signed piece by piece with asymmetric keys are not taken.");
     else if (!mf_str_eq_c(s->payload, UNSIGNED) && !is_sha256(s->payload))
         mf_s3_fail(s, MF_S3_InvalidArgument, "x-amz-content-sha256 is neither a hash nor " UNSIGNED ".");
+    begin_checksum(s);
     if (mf_s3_header(s, "if-match").ptr || (none_match.ptr && !mf_str_eq_c(none_match, "*")))
         mf_s3_fail(s, MF_S3_NotImplemented, "The only condition for a PUT is If-None-Match: *.");
-    if (mf_str_to_i64(mf_s3_header(s, "content-length"), &length) &&
+    if (mf_str_to_i64(mf_s3_header(s, s->chunked ? DECODED_LENGTH : "content-length"), &length) &&
         (uint64_t)length > s->objects->object_max)
         mf_s3_fail(s, MF_S3_EntityTooLarge, NULL);
     s->put.only_new = none_match.ptr != NULL;
 }
 
+static void check_checksum(struct mf_s3 *s)
+{
+    struct mf_str wanted = s->checksum_text;
+    if (!s->checksum)
+        return;
+    if (!wanted.ptr)
+        wanted = mf_chunked_trailer(s->chunked, mf_checksum_header(s->checksum));
+    s->checksum_text = mf_checksum_end(s->checksum, s->arena);
+    if (!s->checksum_text.ptr)
+        mf_s3_fail(s, MF_S3_SlowDown, NULL);
+    else if (!wanted.ptr)
+        mf_s3_fail(s, MF_S3_InvalidArgument, "The trailer that x-amz-trailer names has not come.");
+    else if (!mf_str_eq(wanted, s->checksum_text))
+        mf_s3_fail(s, MF_S3_BadDigest,
+                   "The body does not have the checksum that was announced; send it again.");
+}
+
+static void fail_chunked(struct mf_s3 *s, enum mf_chunked_fault fault)
+{
+    if (fault == MF_CHUNKED_MALFORMED)
+        mf_s3_fail(s, MF_S3_IncompleteBody, NULL);
+    else if (fault == MF_CHUNKED_MISMATCH)
+        mf_s3_fail(s, MF_S3_SignatureDoesNotMatch, NULL);
+    else if (fault == MF_CHUNKED_MEMORY)
+        mf_s3_fail(s, MF_S3_SlowDown, NULL);
+}
+
+static void check_pieces(struct mf_s3 *s)
+{
+    int64_t length = 0;
+    if (!s->chunked)
+        return;
+    fail_chunked(s, mf_chunked_end(s->chunked));
+    if (!mf_str_to_i64(mf_s3_header(s, DECODED_LENGTH), &length) ||
+        (uint64_t)length != mf_chunked_size(s->chunked))
+        mf_s3_fail(s, MF_S3_IncompleteBody, NULL);
+}
+
 static void check_after(struct mf_s3 *s)
 {
+    check_pieces(s);
     struct mf_str announced = mf_s3_header(s, "content-md5");
     struct mf_str md5;
     struct mf_str sha256 = mf_body_sha256(s->body);
@@ -110,6 +215,7 @@ static void check_after(struct mf_s3 *s)
         mf_s3_fail(s, MF_S3_InvalidDigest, NULL);
     else if (announced.ptr && !mf_str_eq(md5, mf_body_md5(s->body)))
         mf_s3_fail(s, MF_S3_BadDigest, NULL);
+    check_checksum(s);
     if (sha256.len > 0 && !mf_str_eq(mf_hex(s->arena, sha256), s->payload))
         mf_s3_fail(s, MF_S3_XAmzContentSHA256Mismatch, NULL);
 }
@@ -119,15 +225,14 @@ static void check_after(struct mf_s3 *s)
 static void take_in(struct mf_s3 *s, bool in_file)
 {
     struct mf_error err;
-    int hashes = MF_BODY_MD5 | (mf_str_eq_c(s->payload, UNSIGNED) ? 0 : MF_BODY_SHA256);
-    enum mf_code code = s->body ? MF_OK : mf_body_new(s->objects, hashes, in_file, &s->body, &err);
-    if (code == MF_OK)
-        code = mf_body_add(s->body, mf_buf_str(&s->in), &err);
-    mf_buf_clear(&s->in);
-    if (code == MF_RESOURCE_EXHAUSTED)
-        mf_s3_fail(s, MF_S3_EntityTooLarge, err.message);
-    else if (code != MF_OK)
+    int hashes = MF_BODY_MD5 | (is_sha256(s->payload) ? MF_BODY_SHA256 : 0);
+    if (!s->body && mf_body_new(s->objects, hashes, in_file, &s->body, &err) != MF_OK)
         mf_s3_fail_error(s, &err);
+    else if (s->chunked)
+        fail_chunked(s, mf_chunked_add(s->chunked, mf_buf_str(&s->in)));
+    else
+        take_piece(s, mf_buf_str(&s->in));
+    mf_buf_clear(&s->in);
 }
 
 static bool is_part(const struct mf_s3 *s)
@@ -237,8 +342,11 @@ static void next_end(struct mf_s3 *s)
 {
     char quoted[64];
     snprintf(quoted, sizeof quoted, "\"%s\"", s->etag);
-    const struct mf_header etag = {MF_STR("etag"), mf_str_from_c(quoted)};
-    mf_s3_answer(s, 200, &etag, 1, MF_STR_EMPTY);
+    const struct mf_header headers[] = {
+        {MF_STR("etag"), mf_str_from_c(quoted)},
+        {s->checksum ? mf_checksum_header(s->checksum) : MF_STR_EMPTY, s->checksum_text},
+    };
+    mf_s3_answer(s, 200, headers, s->checksum ? 2 : 1, MF_STR_EMPTY);
 }
 
 void mf_s3_put_more(struct mf_s3 *s)

@@ -162,14 +162,19 @@ static bool hmac(const void *key, size_t key_len, struct mf_str data, unsigned c
            NULL;
 }
 
+static bool signing_key(struct mf_arena *arena, struct mf_str secret, struct mf_str date,
+                        struct mf_str region, unsigned char key[32])
+{
+    struct mf_str first = mf_str_printf(arena, "AWS4%.*s", MF_FMT(secret));
+    return first.ptr && hmac(first.ptr, first.len, mf_str_take(date, 8), key) && hmac(key, 32, region, key) &&
+           hmac(key, 32, MF_STR("s3"), key) && hmac(key, 32, MF_STR("aws4_request"), key);
+}
+
 static bool sign_text(struct mf_arena *arena, struct mf_str secret, const struct mf_sigv4_scope *scope,
                       struct mf_str text, unsigned char out[32])
 {
     unsigned char key[32];
-    struct mf_str first = mf_str_printf(arena, "AWS4%.*s", MF_FMT(secret));
-    return first.ptr && hmac(first.ptr, first.len, mf_str_take(scope->date, 8), key) &&
-           hmac(key, sizeof key, scope->region, key) && hmac(key, sizeof key, MF_STR("s3"), key) &&
-           hmac(key, sizeof key, MF_STR("aws4_request"), key) && hmac(key, sizeof key, text, out);
+    return signing_key(arena, secret, scope->date, scope->region, key) && hmac(key, sizeof key, text, out);
 }
 
 enum mf_code mf_sigv4_sign(struct mf_arena *arena, struct mf_str secret,
@@ -374,4 +379,46 @@ enum mf_sigv4_fault mf_sigv4_verify(struct mf_arena *arena, const struct mf_sigv
         return MF_SIGV4_UNSIGNED;
     *payload = claim.scope.payload;
     return MF_SIGV4_OK;
+}
+
+/* ---- bodies signed piece by piece ---- */
+
+bool mf_sigv4_chain_begin(struct mf_arena *arena, const struct mf_sigv4_keys *keys,
+                          const struct mf_sigv4_request *request, struct mf_sigv4_chain *chain)
+{
+    struct claim claim = {0};
+    struct mf_str access;
+    if (read_claim(request, &claim) != MF_SIGV4_OK || claim.query || !read_credential(&claim, &access) ||
+        claim.signature.len != 64)
+        return false;
+    memcpy(chain->signature, claim.signature.ptr, 64);
+    chain->signature[64] = '\0';
+    chain->date = claim.scope.date;
+    chain->scope =
+        mf_str_printf(arena, "%.8s/%.*s/s3/aws4_request", claim.scope.date.ptr, MF_FMT(claim.scope.region));
+    return chain->scope.ptr &&
+           signing_key(arena, keys->secret, claim.scope.date, claim.scope.region, chain->key);
+}
+
+bool mf_sigv4_chain_next(struct mf_sigv4_chain *chain, const char *kind, const unsigned char hash[32])
+{
+    /* Longer than any text there is: the kind, a date, a scope with a region of sane size, three hashes. */
+    char text[640];
+    char empty[65];
+    char hex[65];
+    unsigned char mac[32];
+    bool is_piece = strcmp(kind, "PAYLOAD") == 0;
+    for (size_t i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    if (!sha256_hex(MF_STR_EMPTY, empty))
+        return false;
+    int len =
+        snprintf(text, sizeof text, ALGORITHM "-%s\n%.*s\n%.*s\n%s\n%s%s%s", kind, MF_FMT(chain->date),
+                 MF_FMT(chain->scope), chain->signature, is_piece ? empty : "", is_piece ? "\n" : "", hex);
+    if (len < 0 || (size_t)len >= sizeof text ||
+        !hmac(chain->key, sizeof chain->key, mf_str_make(text, (size_t)len), mac))
+        return false;
+    for (size_t i = 0; i < sizeof mac; i++)
+        snprintf(chain->signature + 2 * i, 3, "%02x", mac[i]);
+    return true;
 }

@@ -61,4 +61,17 @@ enum mf_sigv4_fault {
 enum mf_sigv4_fault mf_sigv4_verify(struct mf_arena *arena, const struct mf_sigv4_keys *keys, int64_t now_ns,
                                     const struct mf_sigv4_request *request, struct mf_str *payload);
 
+/* The signatures of the pieces of a body, each of which covers the one before it. */
+struct mf_sigv4_chain {
+    unsigned char key[32];
+    struct mf_str date, scope;
+    char signature[65]; /* of the head at first, then of the newest piece */
+};
+/* The request has been verified, in its header form. False when it is not of that form or memory ran out. */
+bool mf_sigv4_chain_begin(struct mf_arena *arena, const struct mf_sigv4_keys *keys,
+                          const struct mf_sigv4_request *request, struct mf_sigv4_chain *chain);
+/* kind: "PAYLOAD" or "TRAILER"; hash: the SHA-256 of the piece or the trailer. False when the scope is too
+ * long. */
+bool mf_sigv4_chain_next(struct mf_sigv4_chain *chain, const char *kind, const unsigned char hash[32]);
+
 #endif

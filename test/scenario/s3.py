@@ -12,13 +12,14 @@ def keys(data):
     return (values["FLYTE_AWS_ACCESS_KEY_ID"].strip("'"), values["FLYTE_AWS_SECRET_ACCESS_KEY"].strip("'"))
 
 
-def signed(server, pair, method, path, query=None, body=b"", headers=None, secret=None):
-    """Sends one signed request: (status, headers, body). path is unescaped and begins with the bucket's slash."""
+def signed(server, pair, method, path, query=None, body=b"", headers=None, secret=None, payload=None):
+    """Sends one signed request: (status, headers, body). path is unescaped and begins with the bucket's slash;
+    payload is what x-amz-content-sha256 says instead of the body's hash."""
     access, real_secret = pair
     now = time.gmtime()
     stamp, day = time.strftime("%Y%m%dT%H%M%SZ", now), time.strftime("%Y%m%d", now)
     scope = f"{day}/us-east-1/s3/aws4_request"
-    body_hash = hashlib.sha256(body).hexdigest()
+    body_hash = payload or hashlib.sha256(body).hexdigest()
     all_headers = {"host": f"{server.host}:{server.port}", "x-amz-date": stamp, "x-amz-content-sha256": body_hash,
                    **{name.lower(): value for name, value in (headers or {}).items()}}
     names = ";".join(sorted(all_headers))

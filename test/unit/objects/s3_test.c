@@ -159,7 +159,7 @@ static void bodies_that_are_not_what_was_announced(void **state)
     call.payload = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"; /* of "hello" */
     answer = s3_call(w, &call);
     s3_expect_fault(&answer, 400, "XAmzContentSHA256Mismatch");
-    call.payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+    call.payload = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD";
     answer = s3_call(w, &call);
     s3_expect_fault(&answer, 501, "NotImplemented");
     call.payload = "UNSIGNED-PAYLOAD";
