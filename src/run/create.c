@@ -29,6 +29,7 @@ struct create {
     bool named; /* by the client, so that the run may exist already */
     char name[MF_RUN_NAME_MADE];
     struct mf_run_source source;
+    struct mf_settings settings; /* of the place */
     struct mf_run_given given;
     struct mf_run_facts facts;
     struct pb_task_RunSpec *spec;
@@ -193,7 +194,7 @@ static enum mf_code digest_request(struct create *create, struct mf_error *err)
     return code;
 }
 
-/* What the run is made of, unless it is there already. */
+/* All that is read of the store for a run, unless it is there already. */
 static enum mf_code find_source(struct create *create, bool *exists, struct mf_error *err)
 {
     struct mf_runs *runs = create->runs;
@@ -205,6 +206,9 @@ static enum mf_code find_source(struct create *create, bool *exists, struct mf_e
         code = check_place(create, db, err);
     if (code == MF_OK && !*exists)
         code = mf_run_source_find(db, create->arena, create->request, &create->source, err);
+    if (code == MF_OK && !*exists)
+        code = mf_settings_resolve(db, create->arena, create->id->domain, create->id->project,
+                                   &create->settings, err);
     mf_store_reader_done(runs->store, db);
     if (code == MF_OK && create->source.fires &&
         !mf_str_eq(create->source.row.key.project, create->id->project))
@@ -252,9 +256,11 @@ static enum mf_code merge_given(struct create *create, int64_t now, struct mf_er
 }
 
 /* The run that this one repeats, recovers or was started from. The last may be of another installation. */
-static enum mf_code find_related(struct create *create, struct mf_db *db, struct mf_error *err)
+static enum mf_code find_related(struct create *create, struct mf_error *err)
 {
     const struct pb_common_Relation *relation = create->spec->relation;
+    struct mf_store *store = create->runs->store;
+    struct mf_db *db = NULL;
     if (!relation)
         return MF_OK;
     const struct pb_common_RunIdentifier *related = relation->related_to;
@@ -265,7 +271,11 @@ static enum mf_code find_related(struct create *create, struct mf_db *db, struct
         return mf_fail(err, MF_INVALID_ARGUMENT,
                        "run_spec.relation.related_to must be of the run's own project and domain, %.*s/%.*s",
                        MF_FMT(create->id->project), MF_FMT(create->id->domain));
-    code = mf_run_id(db, related->project, related->domain, related->name, &create->row.related_run_id, err);
+    code = mf_store_reader(store, &db, err);
+    if (code == MF_OK)
+        code =
+            mf_run_id(db, related->project, related->domain, related->name, &create->row.related_run_id, err);
+    mf_store_reader_done(store, db);
     if (code == MF_NOT_FOUND && relation->relation_type != pb_common_RELATION_TYPE_RERUN &&
         relation->relation_type != pb_common_RELATION_TYPE_RECOVER)
         return MF_OK;
@@ -274,25 +284,15 @@ static enum mf_code find_related(struct create *create, struct mf_db *db, struct
 
 static enum mf_code complete_spec(struct create *create, int64_t now, struct mf_error *err)
 {
-    struct mf_runs *runs = create->runs;
-    struct mf_settings settings;
-    struct mf_run_spec_rules rules = {
+    const struct mf_run_spec_rules rules = {
         .now_ns = now,
-        .storage = mf_objects_base(runs->objects),
+        .storage = mf_objects_base(create->runs->objects),
         .task_source = create->source.kind,
-        .settings = &settings,
+        .settings = &create->settings,
     };
-    struct mf_db *db = NULL;
-    enum mf_code code = mf_store_reader(runs->store, &db, err);
-    if (code == MF_OK)
-        code =
-            mf_settings_resolve(db, create->arena, create->id->domain, create->id->project, &settings, err);
-    if (code == MF_OK) {
-        create->spec = mf_run_spec_complete(create->arena, create->given.run_spec,
-                                            create->request->run_start_time, create->source.spec, &rules);
-        code = create->spec ? find_related(create, db, err) : mf_fail_memory(err);
-    }
-    mf_store_reader_done(runs->store, db);
+    create->spec = mf_run_spec_complete(create->arena, create->given.run_spec,
+                                        create->request->run_start_time, create->source.spec, &rules);
+    enum mf_code code = create->spec ? find_related(create, err) : mf_fail_memory(err);
     return code == MF_OK ? mf_run_spec_check(create->spec, err) : code;
 }
 
