@@ -8,6 +8,7 @@
 
 #include "gen/flyteidl2/actions/actions_service.pb.h"
 #include "gen/flyteidl2/task/task_service.pb.h"
+#include "gen/flyteidl2/workflow/internal_run_service.pb.h"
 #include "gen/flyteidl2/workflow/run_service.pb.h"
 
 #include <fcntl.h>
@@ -24,6 +25,9 @@
 #define WATCH "/flyteidl2.actions.ActionsService/WatchForUpdates"
 #define ABORT "/flyteidl2.workflow.RunService/AbortRun"
 #define DEPLOY "/flyteidl2.task.TaskService/DeployTask"
+#define RECORD "/flyteidl2.workflow.InternalRunService/RecordAction"
+#define EVENTS "/flyteidl2.workflow.InternalRunService/RecordActionEvents"
+#define EVENTS_BATCH 100
 #define WATCHED_MAX 1000000
 #define SETUP_SECONDS 30
 
@@ -298,6 +302,70 @@ static enum mf_code run_deploy(struct bench *b, struct mf_error *err)
     return drive(b, &load, err);
 }
 
+/* ---- events of an executor elsewhere ---- */
+
+static void record_action(struct bench *b, struct mf_str name)
+{
+    struct pb_common_ActionIdentifier id = {.run = run_id(b), .name = name};
+    struct pb_core_TaskTemplate template = {.type = MF_STR("bench")};
+    struct pb_task_TaskSpec spec = {.task_template = &template, .short_name = MF_STR("bench")};
+    struct pb_workflow_TaskAction task = {.spec = &spec};
+    const struct pb_workflow_RecordActionRequest request = {
+        .action_id = &id,
+        .parent = MF_STR("a0"),
+        .input_uri = MF_STR("s3://mayfly/bench/inputs.pb"),
+        .spec_case = pb_workflow_RecordActionRequest_tag_task,
+        .spec.task = &task,
+    };
+    single_call(b, RECORD, encode(b, &pb_workflow_RecordActionRequest_type, &request));
+}
+
+/* One event for each of the actions, newer with every batch. */
+static bool next_events(void *ctx, int connection, struct mf_buf *out, bool *more)
+{
+    struct bench *b = ctx;
+    struct mf_arena *arena = mf_arena_new(0);
+    struct pb_workflow_RecordActionEventsRequest request = {0};
+    struct pb_google_protobuf_Timestamp now = {.seconds = bench_now_ns() / 1000000000};
+    struct mf_str bytes = MF_STR_EMPTY;
+    struct mf_error err;
+    struct pb_common_RunIdentifier run = {.project = PROJECT, .domain = DOMAIN, .name = b->run};
+    bool ok = arena != NULL;
+    (void)connection;
+    (void)more;
+    for (uint32_t i = 0; ok && i < EVENTS_BATCH; i++) {
+        struct pb_workflow_ActionEvent *event = MF_NEW(arena, struct pb_workflow_ActionEvent);
+        struct pb_common_ActionIdentifier *id = MF_NEW(arena, struct pb_common_ActionIdentifier);
+        ok = event && id;
+        if (ok) {
+            *id = (struct pb_common_ActionIdentifier){.run = &run, .name = mf_str_printf(arena, "e%u", i)};
+            *event = (struct pb_workflow_ActionEvent){.id = id,
+                                                      .attempt = 1,
+                                                      .phase = 4,
+                                                      .version = b->sent,
+                                                      .updated_time = &now,
+                                                      .reported_time = &now,
+                                                      .cluster = MF_STR("elsewhere")};
+            ok = PB_PUSH(arena, request.events, event);
+        }
+    }
+    b->sent++;
+    ok = ok &&
+         pb_encode(arena, &pb_workflow_RecordActionEventsRequest_type, &request, &bytes, &err) == MF_OK &&
+         bench_write_post(out, EVENTS, bytes);
+    mf_arena_free(arena);
+    return ok;
+}
+
+static enum mf_code run_events(struct bench *b, struct mf_error *err)
+{
+    make_run(b);
+    for (uint32_t i = 0; i < EVENTS_BATCH; i++)
+        record_action(b, mf_str_printf(b->arena, "e%u", i));
+    const struct bench_load load = {.ctx = b, .request = next_events, .response = timed_response};
+    return drive(b, &load, err);
+}
+
 static enum mf_code run_details(struct bench *b, struct mf_error *err)
 {
     make_run(b);
@@ -463,6 +531,7 @@ static const struct scenario {
     {"create", "CreateRun, small inputs", 64, run_create},
     {"create-1", "CreateRun, one client", 1, run_create},
     {"deploy", "DeployTask with a trigger", 64, run_deploy},
+    {"events", "RecordActionEvents, batches of 100 events", 16, run_events},
     {"details", "GetRunDetails", 64, run_details},
     {"list", "ListRuns, page of 100", 4, run_list},
     {"watch", "enqueue of a child until the parent's watch shows it", 17, run_watch},

@@ -37,7 +37,7 @@ cpu() {
 }
 
 cd "$folder"
-for scenario in ${*:-fsync echo create-1 create deploy details list watch}; do
+for scenario in ${*:-fsync echo create-1 create deploy events details list watch}; do
     round=0
     while [ "$round" -lt "$rounds" ]; do
         before=$(cpu)

@@ -1,5 +1,7 @@
 #include "story.h"
 
+#include "store/abort_work.h"
+
 static const struct pb_core_ExecutionError user_error = {
     .code = MF_STR("ValueError"), .message = MF_STR("no"), .kind = pb_core_ExecutionError_USER};
 
@@ -261,6 +263,96 @@ static void aborts_the_whole_tree(void **state)
     assert_false(story_move(e, &run, "a0", 1, MF_PHASE_SUCCEEDED));
 }
 
+struct record_step {
+    const struct mf_run_row *run;
+    const struct pb_actions_Action *action;
+    enum mf_carrier carrier;
+};
+
+static enum mf_code apply_record(struct mf_tx *tx, const void *data, struct mf_error *err)
+{
+    const struct record_step *step = data;
+    return mf_action_record(tx, step->run, step->action, step->carrier, 0, err);
+}
+
+static enum mf_code record(struct entity *e, const struct mf_run_row *run, const char *name,
+                           const char *parent, enum mf_carrier carrier)
+{
+    struct story_action a;
+    const struct record_step step = {run, story_task(&a, "r1", name, parent), carrier};
+    return entity_write(e, apply_record, &step);
+}
+
+static bool count_row(void *ctx, const struct mf_action_row *row)
+{
+    (void)row;
+    ++*(int *)ctx;
+    return true;
+}
+
+/* Whether mf_abort_work_get finds something to be done. */
+static bool is_at_work(struct entity *e, const struct mf_run_row *run, const char *name)
+{
+    struct mf_abort_work work;
+    return mf_abort_work_get(e->db, e->arena, run->id, mf_str_from_c(name), 1, &work, &e->err) == MF_OK;
+}
+
+static void keeps_what_others_carry_out(void **state)
+{
+    struct entity *e = *state;
+    int open = 0;
+    const struct mf_run_row run = story_run(e, "r1");
+    story_add(e, &run, "a0", "");
+    assert_int_equal(record(e, &run, "here", "unknown", MF_CARRIER_HERE), MF_NOT_FOUND);
+    assert_int_equal(record(e, &run, "orphan", "unknown", MF_CARRIER_EXECUTOR), MF_OK);
+    assert_int_equal(record(e, &run, "queued", "a0", MF_CARRIER_EXECUTOR), MF_OK);
+    assert_int_equal(record(e, &run, "client", "a0", MF_CARRIER_CLIENT), MF_OK);
+    assert_string_equal(story_history(e, &run, "client"), ""); /* as its client tells it */
+    /* The executor of this server sees only its own. */
+    assert_int_equal(mf_action_open(e->db, e->arena, 0, 100, count_row, &open, &e->err), MF_OK);
+    assert_int_equal(open, 1);
+    assert_true(story_move(e, &run, "orphan", 1, MF_PHASE_RUNNING));
+    /* An abort of the run reaches all of it, with or without a place in the tree. */
+    assert_int_equal(abort_action(e, &run, "a0"), 4);
+    assert_int_equal(story_phase(e, &run, "orphan"), MF_PHASE_ABORTED);
+    assert_true(is_at_work(e, &run, "orphan"));
+    assert_true(is_at_work(e, &run, "queued"));
+    assert_false(is_at_work(e, &run, "client")); /* nobody can stop it from here */
+    assert_false(is_at_work(e, &run, "a0"));     /* it was never started */
+    assert_int_equal(record(e, &run, "late", "unknown", MF_CARRIER_EXECUTOR), MF_ABORTED);
+}
+
+static void ends_every_attempt_that_has_a_successor(void **state)
+{
+    struct entity *e = *state;
+    const struct mf_run_row run = story_run(e, "r1");
+    story_add(e, &run, "a0", "");
+    assert_int_equal(record(e, &run, "c", "a0", MF_CARRIER_EXECUTOR), MF_OK);
+    assert_true(story_move(e, &run, "c", 1, MF_PHASE_RUNNING));
+    assert_true(story_move(e, &run, "c", 3, MF_PHASE_RUNNING));
+    assert_string_equal(story_history(e, &run, "c"), "1:QUEUED 1:RUNNING 1:FAILED 3:RUNNING ");
+    const struct mf_action_row row = story_row(e, &run, "c");
+    assert_int_equal(row.attempts, 3);
+    assert_int_equal(row.ended_at, 0);
+}
+
+static void says_why_even_when_nobody_has(void **state)
+{
+    struct entity *e = *state;
+    struct pb_core_ExecutionError *error = NULL;
+    struct mf_action_row row = {.name = MF_STR("c"), .phase = MF_PHASE_TIMED_OUT};
+    assert_int_equal(mf_action_error(e->arena, &row, &error, &e->err), MF_OK);
+    assert_str(error->code, "TimedOut");
+    row.phase = MF_PHASE_FAILED;
+    assert_int_equal(mf_action_error(e->arena, &row, &error, &e->err), MF_OK);
+    assert_true(error->message.len > 0);
+    row.error = MF_STR("\xff");
+    assert_int_equal(mf_action_error(e->arena, &row, &error, &e->err), MF_DATA_LOSS);
+    row.phase = MF_PHASE_RUNNING;
+    assert_int_equal(mf_action_error(e->arena, &row, &error, &e->err), MF_OK);
+    assert_null(error);
+}
+
 static void ends_what_an_ended_parent_left_open(void **state)
 {
     struct entity *e = *state;
@@ -465,6 +557,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(retries, entity_setup, entity_teardown),
         cmocka_unit_test_setup_teardown(hides_failed_children_of_a_user_retry, entity_setup, entity_teardown),
         cmocka_unit_test_setup_teardown(aborts_the_whole_tree, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(keeps_what_others_carry_out, entity_setup, entity_teardown),
+        cmocka_unit_test_setup_teardown(ends_every_attempt_that_has_a_successor, entity_setup,
+                                        entity_teardown),
+        cmocka_unit_test_setup_teardown(says_why_even_when_nobody_has, entity_setup, entity_teardown),
         cmocka_unit_test_setup_teardown(ends_what_an_ended_parent_left_open, entity_setup, entity_teardown),
         cmocka_unit_test_setup_teardown(takes_a_finished_trace, entity_setup, entity_teardown),
         cmocka_unit_test_setup_teardown(answers_a_condition, entity_setup, entity_teardown),
