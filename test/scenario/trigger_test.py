@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """TriggerService: deploy, read, switch, delete, revisions and their history; what a schedule may be."""
+
 import json
 import threading
 
@@ -13,8 +14,15 @@ BAD_NAMES = ["a/b", "a\nb", "a\x00b"]
 
 def deploy_task(server, name, version="v1", triggers=(), **where):
     spec = {"taskTemplate": {"type": "python"}, "environment": {"name": "env"}}
-    server.call(TASKS, "DeployTask", {"taskId": {"project": PROJECT, "domain": DOMAIN, "name": name, "version": version, **where},
-                                      "spec": spec, "triggers": list(triggers)})
+    server.call(
+        TASKS,
+        "DeployTask",
+        {
+            "taskId": {"project": PROJECT, "domain": DOMAIN, "name": name, "version": version, **where},
+            "spec": spec,
+            "triggers": list(triggers),
+        },
+    )
 
 
 def named(name, task="env.main", **where):
@@ -48,7 +56,9 @@ def history(server, name, task="env.main", **request):
 
 
 def actions_of(revisions):
-    return [(int(each["id"]["revision"]), each["action"].removeprefix("TRIGGER_REVISION_ACTION_")) for each in revisions]
+    return [
+        (int(each["id"]["revision"]), each["action"].removeprefix("TRIGGER_REVISION_ACTION_")) for each in revisions
+    ]
 
 
 def listed(server, scope=None, **request):
@@ -63,9 +73,16 @@ def filtered(field, *values, function="EQUAL"):
 
 def life(server):
     deploy_task(server, "env.main")
-    made = deploy(server, "daily", automation=DAILY, description="each day",
-                  inputs={"literals": [{"name": "x", "value": {"scalar": {"primitive": {"integer": "5"}}}}],
-                          "context": [{"key": "k", "value": "v"}]})
+    made = deploy(
+        server,
+        "daily",
+        automation=DAILY,
+        description="each day",
+        inputs={
+            "literals": [{"name": "x", "value": {"scalar": {"primitive": {"integer": "5"}}}}],
+            "context": [{"key": "k", "value": "v"}],
+        },
+    )
     check(made["id"] == {"name": named("daily"), "revision": "1"}, made)
     check(made["automationSpec"] == DAILY and made["description"] == made["spec"]["description"] == "each day", made)
     check(made["spec"]["inputs"]["context"] == [{"key": "k", "value": "v"}], made)
@@ -86,14 +103,26 @@ def life(server):
     message = refused("not_found", details, server, "daily")
     check(f"{PROJECT}/{DOMAIN}/env.main/daily" in message and "SELECT" not in message.upper(), message)
     revisions, token = history(server, "daily")
-    check(actions_of(revisions) == [(5, "DELETE"), (4, "ACTIVATE"), (3, "DEACTIVATE"), (2, "DEPLOY"), (1, "DEPLOY")], revisions)
+    check(
+        actions_of(revisions) == [(5, "DELETE"), (4, "ACTIVATE"), (3, "DEACTIVATE"), (2, "DEPLOY"), (1, "DEPLOY")],
+        revisions,
+    )
     check(not token and revisions[0]["createdAt"] == revisions[0]["status"]["deletedAt"], revisions[0])
-    gone = server.call(TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("daily"), "revision": "5"}})["trigger"]
+    gone = server.call(TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("daily"), "revision": "5"}})[
+        "trigger"
+    ]
     check("active" not in gone["spec"] and gone["status"]["deletedAt"], gone)
-    first = server.call(TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("daily"), "revision": "1"}})["trigger"]
+    first = server.call(TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("daily"), "revision": "1"}})[
+        "trigger"
+    ]
     check(first == made, "a revision stays what it was")
-    message = refused("not_found", server.call, TRIGGERS, "GetTriggerRevisionDetails",
-                      {"id": {"name": named("daily"), "revision": "99"}})
+    message = refused(
+        "not_found",
+        server.call,
+        TRIGGERS,
+        "GetTriggerRevisionDetails",
+        {"id": {"name": named("daily"), "revision": "99"}},
+    )
     check("env.main/daily@99" in message, message)
     back = deploy(server, "daily", automation=DAILY)
     check(back["id"]["revision"] == "6" and "deletedAt" not in back["status"], "the name comes back and counts on")
@@ -103,8 +132,13 @@ def life(server):
 
 def c6_zone_prefix_without_expression(server):
     for text in ("TZ=UTC", "CRON_TZ=Asia/Tokyo", "TZ="):
-        message = refused("invalid_argument", deploy, server, "bad",
-                          automation={"type": "TYPE_SCHEDULE", "schedule": {"cronExpression": text}})
+        message = refused(
+            "invalid_argument",
+            deploy,
+            server,
+            "bad",
+            automation={"type": "TYPE_SCHEDULE", "schedule": {"cronExpression": text}},
+        )
         check("automation_spec.schedule.cron_expression" in message and "time zone" in message, message)
     check(server.request("GET", "/healthz")[0] == 200, "the server goes on")
 
@@ -115,7 +149,9 @@ def c8_stale_revision_is_aborted(server):
     message = refused("aborted", deploy, server, "locked", revision=1)
     check("revision 2, not 1" in message, message)
     check(details(server, "locked")["id"]["revision"] == "2", "a refused deploy changes nothing")
-    check(deploy(server, "fresh", revision=7)["id"]["revision"] == "1", "for a new name there is nothing to be behind of")
+    check(
+        deploy(server, "fresh", revision=7)["id"]["revision"] == "1", "for a new name there is nothing to be behind of"
+    )
     outcomes = []
 
     def race():
@@ -142,17 +178,28 @@ def c14_history_is_sorted_and_filtered(server):
     check(actions_of(history(server, "past")[0]) == everything, "newest first")
     oldest = {"sortByFields": [{"key": "revision", "direction": "ASCENDING"}]}
     check(actions_of(history(server, "past", **oldest)[0]) == everything[::-1], "oldest first")
-    check(actions_of(history(server, "past", **filtered("action", "TRIGGER_REVISION_ACTION_DEACTIVATE"))[0]) == everything[:1],
-          "by action")
-    check(actions_of(history(server, "past", **filtered("revision", "2", function="GREATER_THAN"))[0]) == everything[:2], "newer")
-    check(actions_of(history(server, "past", **filtered("revision", "3", function="VALUE_IN"))[0]) == [(3, "DEPLOY")], "one value")
+    check(
+        actions_of(history(server, "past", **filtered("action", "TRIGGER_REVISION_ACTION_DEACTIVATE"))[0])
+        == everything[:1],
+        "by action",
+    )
+    check(
+        actions_of(history(server, "past", **filtered("revision", "2", function="GREATER_THAN"))[0]) == everything[:2],
+        "newer",
+    )
+    check(
+        actions_of(history(server, "past", **filtered("revision", "3", function="VALUE_IN"))[0]) == [(3, "DEPLOY")],
+        "one value",
+    )
     pages, token = [], ""
     for _ in range(4):
         page, token = history(server, "past", limit=1, token=token, **oldest)
         pages += actions_of(page)
     check(pages == everything[::-1] and not token, "an exactly full last page has no token")
     for request in (filtered("nonsense", "1"), {"sortByFields": [{"key": "nonsense"}]}):
-        check("nonsense" in refused("invalid_argument", history, server, "past", **request), "an unknown field is named")
+        check(
+            "nonsense" in refused("invalid_argument", history, server, "past", **request), "an unknown field is named"
+        )
     refused("invalid_argument", history, server, "past", **filtered("revision", "many"))
     refused("invalid_argument", history, server, "past", token="nonsense")
 
@@ -177,9 +224,15 @@ def c34_lists(server):
     expected = []
     for i in range(7):
         task, version = f"list.{'ab'[i % 2]}", f"v{1 + i // 4}"
-        server.call(TRIGGERS, "DeployTrigger", {
-            "name": named(f"t{i}", task, domain="staging"), "spec": {"taskVersion": version, "active": i % 3 != 0},
-            "automationSpec": DAILY if i < 3 else {"type": "TYPE_NONE"}})
+        server.call(
+            TRIGGERS,
+            "DeployTrigger",
+            {
+                "name": named(f"t{i}", task, domain="staging"),
+                "spec": {"taskVersion": version, "active": i % 3 != 0},
+                "automationSpec": DAILY if i < 3 else {"type": "TYPE_NONE"},
+            },
+        )
         expected.append((i % 3 != 0, i))
     order = [f"t{i}" for _, i in sorted(expected, reverse=True)]
     check(listed(server, where) == (order, ""), "active ones first, then the last updated")
@@ -196,10 +249,16 @@ def c34_lists(server):
     by_name = {"sortBy": {"key": "name", "direction": "ASCENDING"}}
     check(listed(server, where, **by_name)[0] == sorted(order), "by name")
     check(sorted(listed(server, where, **filtered("active", "false"))[0]) == ["t0", "t3", "t6"], "by state")
-    check(sorted(listed(server, where, **filtered("automation_type", "TYPE_SCHEDULE"))[0]) == ["t0", "t1", "t2"], "by type")
+    check(
+        sorted(listed(server, where, **filtered("automation_type", "TYPE_SCHEDULE"))[0]) == ["t0", "t1", "t2"],
+        "by type",
+    )
     check(listed(server, where, **filtered("name", "t5", function="VALUE_IN"))[0] == ["t5"], "one value")
-    check(listed(server, where, **filtered("task_version", "v2", function="NOT_EQUAL"), **by_name)[0] == ["t0", "t1", "t2", "t3"],
-          "not equal")
+    check(
+        listed(server, where, **filtered("task_version", "v2", function="NOT_EQUAL"), **by_name)[0]
+        == ["t0", "t1", "t2", "t3"],
+        "not equal",
+    )
     check(listed(server, where, **filtered("name", "%", function="CONTAINS"))[0] == [], "no wildcards")
     check("nonsense" in refused("invalid_argument", listed, server, where, **filtered("nonsense", "1")), "field")
     refused("invalid_argument", listed, server, where, **filtered("active", "maybe"))
@@ -214,7 +273,9 @@ def c34_bulk_changes_are_one(server):
     names = [named(f"bulk{i}") for i in range(5)]
     before = store_digest(server)
     for method in ("UpdateTriggers", "DeleteTriggers"):
-        message = refused("invalid_argument", server.call, TRIGGERS, method, {"names": [*names, {**named("x"), "taskName": ""}]})
+        message = refused(
+            "invalid_argument", server.call, TRIGGERS, method, {"names": [*names, {**named("x"), "taskName": ""}]}
+        )
         check("names[5]" in message, message)
         refused("invalid_argument", server.call, TRIGGERS, method, {"names": names * 300})
     check(store_digest(server) == before, "a refusal changes nothing")
@@ -225,26 +286,38 @@ def c34_bulk_changes_are_one(server):
 
 
 def c34_automation(server):
-    artifact = {"type": "TYPE_ARTIFACT", "artifact": {"artifactName": "model", "version": "3", "inputArg": "m",
-                                                      "partitions": {"region": "eu"}}}
+    artifact = {
+        "type": "TYPE_ARTIFACT",
+        "artifact": {"artifactName": "model", "version": "3", "inputArg": "m", "partitions": {"region": "eu"}},
+    }
     check(deploy(server, "art", automation=artifact)["automationSpec"] == artifact, "an artifact stays one")
     check(deploy(server, "none")["automationSpec"] == {"type": "TYPE_NONE"}, "nothing is none")
-    rate = {"rate": {"value": 5, "unit": "FIXED_RATE_UNIT_MINUTE", "startTime": "2026-01-01T12:00:00Z"}, "kickoffTimeInputArg": "t"}
+    rate = {
+        "rate": {"value": 5, "unit": "FIXED_RATE_UNIT_MINUTE", "startTime": "2026-01-01T12:00:00Z"},
+        "kickoffTimeInputArg": "t",
+    }
     full = deploy(server, "rate", automation={"type": "TYPE_NONE", "schedule": rate})
     check(full["automationSpec"] == {"type": "TYPE_SCHEDULE", "schedule": rate}, full)
     for text in ("0 0 29 2 *", "@every 90s", "TZ=Asia/Tokyo 0 9 * * *", "@daily", "*/15 9-17 * * MON-FRI"):
         deploy(server, "text", automation={"type": "TYPE_SCHEDULE", "schedule": {"cronExpression": text}})
     for schedule, word in [
-        ({"cronExpression": "0 0 30 2 *"}, "never fires"), ({"cronExpression": ", * * * *"}, "never fires"),
-        ({"cronExpression": ""}, "empty spec string"), ({"cronExpression": "* * * *"}, "found 4"),
-        ({"cron": {"expression": "99 * * * *"}}, "minute"), ({"cron": {"expression": "0 0 * * 7"}}, "maximum (6)"),
+        ({"cronExpression": "0 0 30 2 *"}, "never fires"),
+        ({"cronExpression": ", * * * *"}, "never fires"),
+        ({"cronExpression": ""}, "empty spec string"),
+        ({"cronExpression": "* * * *"}, "found 4"),
+        ({"cron": {"expression": "99 * * * *"}}, "minute"),
+        ({"cron": {"expression": "0 0 * * 7"}}, "maximum (6)"),
         ({"cron": {"expression": "* * * * *", "timezone": "Mars/Olympus"}}, "unknown time zone"),
         ({"cron": {"expression": "* * * * *", "timezone": "../../etc/passwd"}}, "invalid location name"),
-        ({"rate": {"unit": "FIXED_RATE_UNIT_DAY"}}, "value"), ({"rate": {"value": 1}}, "unit"),
-        ({"rate": {"value": 1, "unit": 9}}, "unit"), ({"rate": {"value": 4000000000, "unit": "FIXED_RATE_UNIT_DAY"}}, "hundred years"),
+        ({"rate": {"unit": "FIXED_RATE_UNIT_DAY"}}, "value"),
+        ({"rate": {"value": 1}}, "unit"),
+        ({"rate": {"value": 1, "unit": 9}}, "unit"),
+        ({"rate": {"value": 4000000000, "unit": "FIXED_RATE_UNIT_DAY"}}, "hundred years"),
         ({}, "schedule"),
     ]:
-        message = refused("invalid_argument", deploy, server, "bad", automation={"type": "TYPE_SCHEDULE", "schedule": schedule})
+        message = refused(
+            "invalid_argument", deploy, server, "bad", automation={"type": "TYPE_SCHEDULE", "schedule": schedule}
+        )
         check(word in message and message.count("invalid_argument") == 0, f"{schedule}: {message}")
     for kind, word in [("TYPE_SCHEDULE", "schedule"), ("TYPE_ARTIFACT", "artifact")]:
         check(word in refused("invalid_argument", deploy, server, "bad", automation={"type": kind}), kind)
@@ -252,19 +325,33 @@ def c34_automation(server):
 
 
 def bad_input(server):
-    good = {"name": named("new"), "spec": {"taskVersion": "v1", "active": True, "description": "d"}, "automationSpec": DAILY}
+    good = {
+        "name": named("new"),
+        "spec": {"taskVersion": "v1", "active": True, "description": "d"},
+        "automationSpec": DAILY,
+    }
     table = Table(server, TRIGGERS, "DeployTrigger", good)
     part = {"missing": BAD, "empty": BAD, "long": (256, BAD)}
     cron = "automationSpec.schedule.cron"
-    table.check({
-        "name": {"missing": BAD, "empty": BAD}, "name.project": part, "name.domain": part, "name.name": part, "name.taskName": part,
-        "spec": {"missing": BAD}, "spec.taskVersion": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
-        "spec.active": {"missing": FINE}, "spec.description": {"missing": FINE, "empty": FINE},
-        "automationSpec": {"missing": FINE}, "automationSpec.type": {"enum": BAD, "missing": BAD},
-        "automationSpec.schedule": {"empty": BAD}, cron: {"missing": BAD},
-        f"{cron}.expression": {"missing": BAD, "empty": BAD, "long": (500, BAD)},
-        f"{cron}.timezone": {"missing": FINE, "long": (500, (BAD, "time zone"))},
-    })
+    table.check(
+        {
+            "name": {"missing": BAD, "empty": BAD},
+            "name.project": part,
+            "name.domain": part,
+            "name.name": part,
+            "name.taskName": part,
+            "spec": {"missing": BAD},
+            "spec.taskVersion": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
+            "spec.active": {"missing": FINE},
+            "spec.description": {"missing": FINE, "empty": FINE},
+            "automationSpec": {"missing": FINE},
+            "automationSpec.type": {"enum": BAD, "missing": BAD},
+            "automationSpec.schedule": {"empty": BAD},
+            cron: {"missing": BAD},
+            f"{cron}.expression": {"missing": BAD, "empty": BAD, "long": (500, BAD)},
+            f"{cron}.timezone": {"missing": FINE, "long": (500, (BAD, "time zone"))},
+        }
+    )
     table.refuse({"name.project": "nobody"}, "not_found", "nobody")
     table.refuse({"name.domain": "elsewhere"}, "not_found", "elsewhere")
     table.refuse({"name.taskName": "env.none"}, "not_found", "env.none")
@@ -272,22 +359,34 @@ def bad_input(server):
     for name in BAD_NAMES:
         for field in ("name", "taskName"):
             table.refuse({f"name.{field}": name}, BAD, field.replace("N", "_n"))
-    check("kept" in deploy(server, "long", description="kept" + "ü" * 200)["description"], "a long text is cut, not refused")
+    check(
+        "kept" in deploy(server, "long", description="kept" + "ü" * 200)["description"],
+        "a long text is cut, not refused",
+    )
     check(len(details(server, "long")["description"].encode()) == 254, "at a character")
     delete(server, "long")
     deploy(server, "there")
     one = {"name": named("there")}
     rows = {"name": {"missing": BAD, "empty": BAD}, "name.project": part, "name.domain": part, "name.name": part}
-    Table(server, TRIGGERS, "GetTriggerDetails", one).check({**rows, "name.taskName": {"missing": FINE, "long": (256, BAD)}})
+    Table(server, TRIGGERS, "GetTriggerDetails", one).check(
+        {**rows, "name.taskName": {"missing": FINE, "long": (256, BAD)}}
+    )
     Table(server, TRIGGERS, "GetTriggerDetails", one).refuse({"name.name": "nobody"}, "not_found", "nobody")
     Table(server, TRIGGERS, "GetTriggerRevisionHistory", one).check({**rows, "name.taskName": part})
-    Table(server, TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("there"), "revision": "1"}}).check({
-        "id": {"missing": BAD, "empty": BAD}, "id.revision": {"missing": BAD},
-        **{f"id.{field}": row for field, row in {**rows, "name.taskName": part}.items()}})
+    Table(server, TRIGGERS, "GetTriggerRevisionDetails", {"id": {"name": named("there"), "revision": "1"}}).check(
+        {
+            "id": {"missing": BAD, "empty": BAD},
+            "id.revision": {"missing": BAD},
+            **{f"id.{field}": row for field, row in {**rows, "name.taskName": part}.items()},
+        }
+    )
     for method in ("UpdateTriggers", "DeleteTriggers"):
-        Table(server, TRIGGERS, method, {"names": [named("there")]}).check({
-            "names": {"missing": BAD, "empty": BAD},
-            **{f"names[0].{field}": part for field in ("project", "domain", "name", "taskName")}})
+        Table(server, TRIGGERS, method, {"names": [named("there")]}).check(
+            {
+                "names": {"missing": BAD, "empty": BAD},
+                **{f"names[0].{field}": part for field in ("project", "domain", "name", "taskName")},
+            }
+        )
     delete(server, "there")
 
 
@@ -308,26 +407,40 @@ def durable(server):
 def who():
     """Deployed by and updated by are those who did it."""
     with Server("--trust-identity-headers", name="who") as server:
+
         def call(method, message, subject, service=TRIGGERS):
-            status, _, body = server.request("POST", f"/{service}/{method}", json.dumps(message),
-                                             {"content-type": "application/json", "x-amzn-oidc-identity": subject})
+            status, _, body = server.request(
+                "POST",
+                f"/{service}/{method}",
+                json.dumps(message),
+                {"content-type": "application/json", "x-amzn-oidc-identity": subject},
+            )
             check(status == 200, body)
             return json.loads(body)
 
         task = {"project": PROJECT, "domain": DOMAIN, "name": "env.main", "version": "v1"}
-        call("DeployTask", {"taskId": task, "spec": {"taskTemplate": {}},
-                            "triggers": [{"name": "t", "spec": {"active": True}}]}, "ann", TASKS)
+        call(
+            "DeployTask",
+            {"taskId": task, "spec": {"taskTemplate": {}}, "triggers": [{"name": "t", "spec": {"active": True}}]},
+            "ann",
+            TASKS,
+        )
         call("UpdateTriggers", {"names": [named("t")]}, "bob")
         call("DeployTrigger", {"name": named("t"), "spec": {"taskVersion": "v1"}}, "cid")
         found = details(server, "t")["metadata"]
         check([found[key]["user"]["id"]["subject"] for key in ("deployedBy", "updatedBy")] == ["cid", "bob"], found)
         revisions, _ = history(server, "t")
-        check([each["metadata"]["deployedBy"]["user"]["id"]["subject"] for each in revisions] == ["cid", "ann", "ann"], revisions)
+        check(
+            [each["metadata"]["deployedBy"]["user"]["id"]["subject"] for each in revisions] == ["cid", "ann", "ann"],
+            revisions,
+        )
         listing = server.call(TRIGGERS, "ListTriggers", {"projectId": {"name": PROJECT, "domain": DOMAIN}})["triggers"]
         check(listing[0]["metadata"] == found, listing)
         tasks = server.call(TASKS, "ListTasks", {"knownFilters": [{"deployedBy": "ann"}]})
         check(tasks["tasks"][0]["metadata"]["deployedBy"]["user"]["id"]["subject"] == "ann", tasks)
-        check(server.call(TASKS, "ListTasks", {"knownFilters": [{"deployedBy": "bob"}]}).get("tasks") is None, "not hers")
+        check(
+            server.call(TASKS, "ListTasks", {"knownFilters": [{"deployedBy": "bob"}]}).get("tasks") is None, "not hers"
+        )
 
 
 with Server() as server:
