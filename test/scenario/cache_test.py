@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""CacheService, both versions: entries, who may replace them, reservations and their times, and tasks that wait for a key."""
+"""CacheService, both versions: entries, who may replace them, reservations, and tasks that wait for a key."""
+
 import sqlite3
 import threading
 import time
@@ -27,11 +28,15 @@ def get(server, key, scope=None):
 
 def reserve(server, key, owner, beat="10s", scope=None):
     base = {"key": key, "ownerId": owner, "heartbeatInterval": beat}
-    return server.call(V2, "GetOrExtendReservation", {"identifier": scope or place(), "baseRequest": base})["reservation"]
+    return server.call(V2, "GetOrExtendReservation", {"identifier": scope or place(), "baseRequest": base})[
+        "reservation"
+    ]
 
 
 def release(server, key, owner, scope=None):
-    server.call(V2, "ReleaseReservation", {"identifier": scope or place(), "baseRequest": {"key": key, "ownerId": owner}})
+    server.call(
+        V2, "ReleaseReservation", {"identifier": scope or place(), "baseRequest": {"key": key, "ownerId": owner}}
+    )
 
 
 def at_once(count, function):
@@ -44,6 +49,7 @@ def at_once(count, function):
             answers[number] = function(number)
         except CallError as error:
             answers[number] = error
+
     threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -118,8 +124,11 @@ def c20_heartbeats_are_exact(server):
     held = reserve(server, "beat", "me", "0.2s")
     check(held["heartbeatInterval"] == "0.200s", "less than a second is not nothing")
     check(reserve(server, "beat", "other", "1s")["ownerId"] == "me", "another one is told who has it")
-    mine = eventually(lambda: [held for held in [reserve(server, "beat", "other", "60s")] if held["ownerId"] == "other"],
-                      "an expired reservation is taken over", 5)[0]
+    mine = eventually(
+        lambda: [held for held in [reserve(server, "beat", "other", "60s")] if held["ownerId"] == "other"],
+        "an expired reservation is taken over",
+        5,
+    )[0]
     check(mine["heartbeatInterval"] == "10s", "the longest heartbeat")
     release(server, "beat", "me")
     check(reserve(server, "beat", "third")["ownerId"] == "other", "who does not have it cannot release it")
@@ -132,9 +141,12 @@ def c20_expired_ones_are_purged(server):
     def count():
         database = sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True, timeout=30)
         try:
-            return database.execute("SELECT count(*) FROM cache_reservation WHERE cache_key LIKE 'short-%'").fetchone()[0]
+            return database.execute("SELECT count(*) FROM cache_reservation WHERE cache_key LIKE 'short-%'").fetchone()[
+                0
+            ]
         finally:
             database.close()
+
     for number in range(20):
         reserve(server, f"short-{number}", "me", "0.001s")
     check(count() > 0, "they are there")
@@ -143,6 +155,7 @@ def c20_expired_ones_are_purged(server):
         for _ in range(64):
             reserve(server, "busy", "me", "10s")
         return count() == 0
+
     eventually(gone, "what has expired is cleared away by the way", 20)
 
 
@@ -158,34 +171,48 @@ def version_1(server):
 
 
 def bad_input(server):
-    scope = {"identifier": {"missing": FINE, "empty": (BAD, "identifier.project")},
-             "baseRequest": {"missing": BAD, "empty": (BAD, "key")},
-             "identifier.project": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
-             "identifier.domain": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
-             "baseRequest.key": {"missing": BAD, "empty": BAD, "long": (513, BAD)}}
+    scope = {
+        "identifier": {"missing": FINE, "empty": (BAD, "identifier.project")},
+        "baseRequest": {"missing": BAD, "empty": (BAD, "key")},
+        "identifier.project": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
+        "identifier.domain": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
+        "baseRequest.key": {"missing": BAD, "empty": BAD, "long": (513, BAD)},
+    }
     owner = {"baseRequest.ownerId": {"missing": BAD, "empty": BAD, "long": (513, BAD)}}
     key = {"identifier": place(), "baseRequest": {"key": "k"}}
     Table(server, V2, "Get", key).check(scope)
     Table(server, V2, "Delete", key).check(scope)
     good = {"identifier": place(), "baseRequest": {"key": "k", "ownerId": "me", "heartbeatInterval": "1s"}}
-    Table(server, V2, "ReleaseReservation", {"identifier": place(), "baseRequest": {"key": "k", "ownerId": "me"}}).check(
-        {**scope, **owner})
+    Table(
+        server, V2, "ReleaseReservation", {"identifier": place(), "baseRequest": {"key": "k", "ownerId": "me"}}
+    ).check({**scope, **owner})
     reservation = Table(server, V2, "GetOrExtendReservation", good)
     reservation.check({**scope, **owner, "baseRequest.heartbeatInterval": {"missing": FINE}})
-    put = Table(server, V2, "Put", entry("bad", overwrite={"overwrite": True, "maxAge": "1s"}, createdAt="2020-01-01T00:00:00Z"))
-    put.check({**scope, "baseRequest.output": {"missing": BAD, "empty": (BAD, "output_uri")},
-               "baseRequest.output.outputUri": {"missing": BAD, "empty": BAD, "long": (2049, BAD)},
-               "baseRequest.output.metadata.createdAt": {"missing": FINE},
-               "baseRequest.overwrite": {"missing": FINE}, "baseRequest.overwrite.overwrite": {"missing": FINE},
-               "baseRequest.overwrite.maxAge": {"missing": FINE}},
-              skip={"baseRequest.output.metadata": "kept as it is"})
+    put = Table(
+        server, V2, "Put", entry("bad", overwrite={"overwrite": True, "maxAge": "1s"}, createdAt="2020-01-01T00:00:00Z")
+    )
+    put.check(
+        {
+            **scope,
+            "baseRequest.output": {"missing": BAD, "empty": (BAD, "output_uri")},
+            "baseRequest.output.outputUri": {"missing": BAD, "empty": BAD, "long": (2049, BAD)},
+            "baseRequest.output.metadata.createdAt": {"missing": FINE},
+            "baseRequest.overwrite": {"missing": FINE},
+            "baseRequest.overwrite.overwrite": {"missing": FINE},
+            "baseRequest.overwrite.maxAge": {"missing": FINE},
+        },
+        skip={"baseRequest.output.metadata": "kept as it is"},
+    )
     put.refuse({"baseRequest.overwrite.maxAge": "-1s"}, BAD, "max_age")
     put.refuse({"baseRequest.output.metadata.createdAt": "1960-01-01T00:00:00Z"}, BAD, "created_at")
-    put.refuse({"baseRequest.output.outputUri": None, "baseRequest.output.outputLiterals": {"literals": {}}}, BAD, "output_uri")
+    put.refuse(
+        {"baseRequest.output.outputUri": None, "baseRequest.output.outputLiterals": {"literals": {}}}, BAD, "output_uri"
+    )
 
 
 def waiting_tasks_are_woken(server):
-    """A task that waits for a key held by somebody else goes on when that ends, not when the reservation would expire."""
+    """A task that waits for a key held by somebody else goes on when that ends, not when it would expire."""
+
     def start():
         return server.create_run(shell_task("true", discoverable=True, discoveryVersion="1", cacheSerializable=True))
 

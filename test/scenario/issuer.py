@@ -1,6 +1,8 @@
-"""An issuer of tokens for scenarios: discovery, keys, user info and server metadata over HTTP; tokens are signed with openssl."""
+"""An issuer of tokens for scenarios: discovery, keys, user info, server metadata. Tokens are signed with openssl."""
+
 import base64
 import json
+import ssl
 import subprocess
 import threading
 import time
@@ -22,7 +24,7 @@ def der_integers(data):
     at, numbers = 2, []
     for _ in range(2):
         size = data[at + 1]
-        numbers.append(int.from_bytes(data[at + 2:at + 2 + size], "big").to_bytes(32, "big"))
+        numbers.append(int.from_bytes(data[at + 2 : at + 2 + size], "big").to_bytes(32, "big"))
         at += 2 + size
     return numbers[0] + numbers[1]
 
@@ -30,14 +32,24 @@ def der_integers(data):
 class Key:
     def __init__(self, kid, kind="RSA", bits=2048):
         self.kid, self.kind, self.path = kid, kind, FOLDER / f"{kid}.pem"
-        options = ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"] if kind == "RSA" else [
-            "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        options = (
+            ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"]
+            if kind == "RSA"
+            else ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        )
         openssl("genpkey", *options, "-out", self.path)
 
     def public(self):
         if self.kind == "RSA":
             modulus = openssl("rsa", "-in", self.path, "-noout", "-modulus").decode().strip().split("=")[1]
-            return {"kty": "RSA", "kid": self.kid, "use": "sig", "alg": "RS256", "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
+            return {
+                "kty": "RSA",
+                "kid": self.kid,
+                "use": "sig",
+                "alg": "RS256",
+                "n": b64(bytes.fromhex(modulus)),
+                "e": "AQAB",
+            }
         point = openssl("pkey", "-in", self.path, "-pubout", "-outform", "DER")[-64:]
         return {"kty": "EC", "kid": self.kid, "crv": "P-256", "x": b64(point[:32]), "y": b64(point[32:])}
 
@@ -50,15 +62,18 @@ class Key:
 
 def unsigned(claims, padded=False):
     """A token that nobody has signed, as a proxy passes on."""
+
     def encode(data):
         return base64.urlsafe_b64encode(data).decode() if padded else b64(data)
+
     return f"{encode(b'{}')}.{encode(json.dumps(claims).encode())}.{encode(b'x')}"
 
 
 class Issuer:
     """answers: path -> (status, JSON or bytes), or a function that gives that from the request's headers."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """tls: the files of certificate and key."""
         self.answers, self.asked, self.headers = {}, [], {}
         issuer = self
 
@@ -79,7 +94,11 @@ class Issuer:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.keys([])
 
@@ -92,8 +111,16 @@ class Issuer:
 
     def claims(self, **more):
         now = int(time.time())
-        claims = {"iss": self.url, "sub": "alice", "aud": "mayfly", "exp": now + 600, "iat": now, "email": "alice@example.org",
-                  "name": "Alice A", **more}
+        claims = {
+            "iss": self.url,
+            "sub": "alice",
+            "aud": "mayfly",
+            "exp": now + 600,
+            "iat": now,
+            "email": "alice@example.org",
+            "name": "Alice A",
+            **more,
+        }
         return {name: value for name, value in claims.items() if value is not None}
 
     def count(self, path):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """ProjectService: create, update, archive and restore, lists; and what an archived project refuses."""
+
 import sqlite3
 import threading
 
@@ -31,8 +32,17 @@ def life(server):
     domains = [{"id": "development", "name": "Development"}, {"id": "staging", "name": "Staging"}]
     create(server, "one", description="first", labels={"values": {"team": "a"}}, org="acme", domains=[{"id": "x"}])
     project = get(server, "one")
-    check(project == {"id": "one", "name": "One", "description": "first", "labels": {"values": {"team": "a"}},
-                      "domains": domains}, project)
+    check(
+        project
+        == {
+            "id": "one",
+            "name": "One",
+            "description": "first",
+            "labels": {"values": {"team": "a"}},
+            "domains": domains,
+        },
+        project,
+    )
     message = refused("already_exists", create, server, "one")
     check("one" in message and "UNIQUE" not in message, message)
     message = refused("not_found", get, server, "nobody")
@@ -49,8 +59,10 @@ def c16_update_keeps_what_it_does_not_name(server):
     create(server, "keep", description="text", labels={"values": {"a": "1"}})
     update(server, id="keep", state=ARCHIVED)
     project = get(server, "keep")
-    check(project["name"] == "Keep" and project["description"] == "text" and project["labels"]["values"] == {"a": "1"},
-          project)
+    check(
+        project["name"] == "Keep" and project["description"] == "text" and project["labels"]["values"] == {"a": "1"},
+        project,
+    )
     check(project["state"] == ARCHIVED, project)
     update(server, id="keep", description="other")
     check(get(server, "keep")["state"] == ARCHIVED, "a description does not restore")
@@ -80,6 +92,7 @@ def one_of_eight_creates_wins(server):
             create(server, "race", description=str(number))
         except CallError as error:
             answers[number] = error.code
+
     threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
@@ -98,8 +111,11 @@ def no_update_is_lost(server):
         def send(change, gate=gate):
             gate.wait()
             update(server, id="both", **change)
-        threads = [threading.Thread(target=send, args=(change,)) for change in
-                   ({"description": f"d{number}"}, {"labels": {"values": {"n": str(number)}}})]
+
+        threads = [
+            threading.Thread(target=send, args=(change,))
+            for change in ({"description": f"d{number}"}, {"labels": {"values": {"n": str(number)}}})
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -129,19 +145,33 @@ def c16_lists(server):
             break
     check(seen == [f"list-{number}" for number in range(7)] + ["list-new"], seen)
     check(page(server, limit=8, filters=ours, sortBy=order)[1] == "", "an exactly full last page has no token")
-    check(page(server, limit=2, filters=ours, sortBy=order, token="2")[0] == ["list-2", "list-3"], "a decimal token is an offset")
+    check(
+        page(server, limit=2, filters=ours, sortBy=order, token="2")[0] == ["list-2", "list-3"],
+        "a decimal token is an offset",
+    )
     by_text = {"key": "description", "direction": "DESCENDING"}
-    check(page(server, filters=f"{ours}+ne(identifier,list-new)", sortBy=by_text)[0] ==
-          ["list-5", "list-3", "list-1", "list-6", "list-4", "list-2", "list-0"], "ties follow the id")
+    check(
+        page(server, filters=f"{ours}+ne(identifier,list-new)", sortBy=by_text)[0]
+        == ["list-5", "list-3", "list-1", "list-6", "list-4", "list-2", "list-0"],
+        "ties follow the id",
+    )
 
     check(page(server, filters=f"{ours}+eq(state,1)")[0] == ["list-3"], "archived ones are there when asked for")
     check("list-3" in page(server, filters=f"{ours}+value_in(state, 0;1;2)")[0], "several states")
     check(page(server, filters=f"{ours} + VALUE_IN(state, 1)")[0] == ["list-3"], "one value in a list of values")
     check(page(server, filters="eq(identifier, list-%)")[0] == [], "no wildcards")
-    for request, word in (({"token": "1abc"}, "token"), ({"token": "-1"}, "token"), ({"token": "x"}, "token"),
-                          ({"filters": "gt(state, 1)"}, "gt"), ({"filters": "eq(org, a)"}, "org"), ({"filters": "eq"}, "eq"),
-                          ({"filters": "eq(state, abc)"}, "state"), ({"filters": "contains(state, 1)"}, "state"),
-                          ({"sortBy": {"key": "org"}}, "org"), ({"filters": "+".join(["eq(state,0)"] * 30)}, "filters")):
+    for request, word in (
+        ({"token": "1abc"}, "token"),
+        ({"token": "-1"}, "token"),
+        ({"token": "x"}, "token"),
+        ({"filters": "gt(state, 1)"}, "gt"),
+        ({"filters": "eq(org, a)"}, "org"),
+        ({"filters": "eq"}, "eq"),
+        ({"filters": "eq(state, abc)"}, "state"),
+        ({"filters": "contains(state, 1)"}, "state"),
+        ({"sortBy": {"key": "org"}}, "org"),
+        ({"filters": "+".join(["eq(state,0)"] * 30)}, "filters"),
+    ):
         message = refused("invalid_argument", page, server, **request)
         check(word in message, f"{request}: {message}")
     _, token = page(server, limit=1, filters=ours)
@@ -164,7 +194,9 @@ def archived_projects_take_nothing_new(server):
     update(server, id="closed", state=ACTIVE)
     server.call(TASKS, "DeployTask", task)
     server.call("flyteidl2.workflow.RunService", "CreateRun", run)
-    message = refused("not_found", server.call, TASKS, "DeployTask", {**task, "taskId": {**task["taskId"], "project": "nobody"}})
+    message = refused(
+        "not_found", server.call, TASKS, "DeployTask", {**task, "taskId": {**task["taskId"], "project": "nobody"}}
+    )
     check("nobody" in message, message)
 
 
@@ -180,15 +212,25 @@ def broken_labels_are_data_loss(server):
 
 
 def bad_input(server):
-    good = {"project": {"id": "bad", "name": "Bad", "description": "text", "labels": {"values": {"a": "b"}}, "state": ARCHIVED}}
-    rows = {"project": {"missing": (BAD, "project.id"), "empty": (BAD, "project.id")},
-            "project.id": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
-            "project.name": {"missing": FINE, "empty": FINE, "long": (256, BAD)},
-            "project.description": {"missing": FINE, "empty": FINE, "long": (301, BAD)},
-            "project.labels": {"missing": FINE, "empty": FINE},
-            "project.labels.values": {"missing": FINE, "empty": FINE},
-            "project.labels.values.a": {"long": (254, (BAD, "labels"))},
-            "project.state": {"missing": FINE, "enum": BAD}}
+    good = {
+        "project": {
+            "id": "bad",
+            "name": "Bad",
+            "description": "text",
+            "labels": {"values": {"a": "b"}},
+            "state": ARCHIVED,
+        }
+    }
+    rows = {
+        "project": {"missing": (BAD, "project.id"), "empty": (BAD, "project.id")},
+        "project.id": {"missing": BAD, "empty": BAD, "long": (64, BAD)},
+        "project.name": {"missing": FINE, "empty": FINE, "long": (256, BAD)},
+        "project.description": {"missing": FINE, "empty": FINE, "long": (301, BAD)},
+        "project.labels": {"missing": FINE, "empty": FINE},
+        "project.labels.values": {"missing": FINE, "empty": FINE},
+        "project.labels.values.a": {"long": (254, (BAD, "labels"))},
+        "project.state": {"missing": FINE, "enum": BAD},
+    }
     table = Table(server, PROJECTS, "CreateProject", good)
     table.check(rows)
     for name in ("UPPER", "a/b", "a b", "-a", "a-", "ä", "a.b", "_a", "a\x01"):
@@ -203,8 +245,9 @@ def bad_input(server):
     table = Table(server, PROJECTS, "UpdateProject", good)
     table.check({**rows, "project.id": {"missing": BAD, "empty": BAD, "long": (64, ("not_found", "xxx"))}})
     table.refuse({"project.id": "nobody"}, "not_found", "nobody")
-    Table(server, PROJECTS, "GetProject", {"id": "bad"}).check({"id": {"missing": BAD, "empty": BAD,
-                                                                       "long": (64, ("not_found", "xxx"))}})
+    Table(server, PROJECTS, "GetProject", {"id": "bad"}).check(
+        {"id": {"missing": BAD, "empty": BAD, "long": (64, ("not_found", "xxx"))}}
+    )
 
 
 with Server("--domains", "development,staging") as server:
