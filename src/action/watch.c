@@ -54,10 +54,11 @@ static void send(const struct watch *watch, struct mf_follow *follow, struct pb_
     }
 }
 
-/* Where a task leaves its output is known before it has one, and the client warns of an update without. */
+/* Where an action leaves its output is known before it has one, and the client warns of an update without,
+ * also of that of a condition, whose value comes in the update. */
 static struct mf_str output_uri(const struct page *page, const struct mf_action_row *row)
 {
-    if (row->output_uri.len > 0 || row->kind != MF_ACTION_TASK)
+    if (row->output_uri.len > 0 || row->kind == MF_ACTION_TRACE)
         return row->output_uri;
     return mf_action_output_folder(page->scratch, page->watch->output_base, row->name, row->attempts);
 }
