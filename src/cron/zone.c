@@ -234,7 +234,7 @@ static enum mf_code load(const struct mf_zones *zones, struct mf_str name, struc
     mf_arena_free(arena);
     if (code == MF_OK)
         return MF_OK;
-    if (code == MF_RESOURCE_EXHAUSTED && !path.ptr)
+    if (code == MF_RESOURCE_EXHAUSTED)
         return code;
     if (!zones->dir && !local)
         return mf_fail(

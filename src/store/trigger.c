@@ -28,6 +28,7 @@ MF_SQL(sql_record,
        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)");
 MF_SQL(sql_fired, "UPDATE trigger SET triggered_at = $5 WHERE " BY_KEY " AND deleted_at = 0");
 MF_SQL(sql_names, "SELECT name FROM trigger WHERE " BY_TASK " AND deleted_at = 0 ORDER BY name");
+MF_SQL(sql_count, "SELECT count(*) FROM trigger WHERE " BY_TASK " AND deleted_at = 0");
 MF_SQL(sql_summary, "SELECT name, active, automation FROM trigger WHERE " BY_TASK
                     " AND task_version = $4 AND deleted_at = 0");
 
@@ -233,6 +234,22 @@ enum mf_code mf_trigger_names(struct mf_db *db, struct mf_arena *arena, const st
     }
     mf_stmt_done(stmt);
     return code == MF_OK && failed ? mf_fail_memory(err) : code;
+}
+
+enum mf_code mf_trigger_count(struct mf_db *db, const struct mf_trigger_key *key, int64_t *count,
+                              struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool row = false;
+    enum mf_code code = mf_db_query(db, &sql_count, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    bind_task(stmt, key);
+    code = mf_stmt_step(stmt, &row, err);
+    if (code == MF_OK)
+        *count = row ? mf_col_int(stmt, 0) : 0;
+    mf_stmt_done(stmt);
+    return code;
 }
 
 enum mf_code mf_trigger_summary(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,

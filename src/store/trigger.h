@@ -63,6 +63,9 @@ enum mf_code mf_trigger_fired(struct mf_db *db, const struct mf_trigger_key *key
 enum mf_code mf_trigger_names(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,
                               struct mf_str **names, size_t *count, struct mf_error *err) MF_CHECK_RESULT;
 
+enum mf_code mf_trigger_count(struct mf_db *db, const struct mf_trigger_key *key, int64_t *count,
+                              struct mf_error *err) MF_CHECK_RESULT;
+
 /* What a version of a task says about its triggers. */
 struct mf_trigger_summary {
     int64_t total, active;

@@ -11,7 +11,6 @@ struct pb_task_DeployTaskRequest;
  * documentation.long_description. */
 #define MF_TASK_SHORT_TEXT_MAX 255
 #define MF_TASK_LONG_TEXT_MAX 2048
-#define MF_TASK_TRIGGERS_MAX 1000
 
 /* The name without its environment: prefix "<environment>." cut, else what follows the last dot, else all of
  * it. */

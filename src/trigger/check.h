@@ -10,6 +10,7 @@ struct pb_common_TriggerName;
 
 #define MF_NAME_BYTES_MAX 255
 #define MF_SHORT_TEXT_MAX 255 /* bytes kept of a description */
+#define MF_TASK_TRIGGERS_MAX 1000
 
 /* A name that is there, is not too long, and has neither "/" nor control characters. MF_INVALID_ARGUMENT
  * begins with the field. */

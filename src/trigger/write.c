@@ -29,13 +29,22 @@ static enum mf_code apply_deploy(struct mf_command *command, struct mf_tx *tx, s
     const struct mf_task_key task = {wish->key.project, wish->key.domain, wish->key.task_name,
                                      wish->task_version};
     bool exists = false;
+    int64_t count = 0;
     enum mf_code code = mf_project_check(mf_tx_db(tx), wish->key.project, err);
     if (code == MF_OK)
         code = mf_task_exists(mf_tx_db(tx), &task, &exists, err);
     if (code == MF_OK && !exists)
         code = mf_fail(err, MF_NOT_FOUND, "task not found: %.*s/%.*s/%.*s version %.*s; deploy it first",
                        MF_FMT(task.project), MF_FMT(task.domain), MF_FMT(task.name), MF_FMT(task.version));
-    return code == MF_OK ? mf_trigger_deploy(tx, wish, deploy->expected, &deploy->written, err) : code;
+    if (code == MF_OK)
+        code = mf_trigger_deploy(tx, wish, deploy->expected, &deploy->written, err);
+    if (code == MF_OK)
+        code = mf_trigger_count(mf_tx_db(tx), &wish->key, &count, err);
+    if (code == MF_OK && count > MF_TASK_TRIGGERS_MAX)
+        code = mf_fail(err, MF_FAILED_PRECONDITION,
+                       "task %.*s has %d triggers, which is as many as one may have; delete some",
+                       MF_FMT(task.name), MF_TASK_TRIGGERS_MAX);
+    return code;
 }
 
 static void done_deploy(struct mf_command *command, enum mf_code code, const struct mf_error *err)

@@ -285,6 +285,20 @@ def c34_bulk_changes_are_one(server):
     check([name for name in listed(server)[0] if name.startswith("bulk")] == [], "all are gone")
 
 
+def a_task_has_so_many_triggers(server):
+    deploy_task(server, "env.many", triggers=[{"name": f"t{i}", "spec": {}} for i in range(1000)])
+    before = store_digest(server)
+    message = refused("failed_precondition", deploy, server, "one-more", task="env.many")
+    check("1000 triggers" in message and store_digest(server) == before, message)
+    deploy(server, "t7", task="env.many")
+    deploy_task(server, "env.many", "v2", triggers=[{"name": "t7", "spec": {}}])
+    check(
+        listed(server, {"taskName": {"project": PROJECT, "domain": DOMAIN, "name": "env.many"}})[0] == ["t7"],
+        "the rest goes",
+    )
+    delete(server, "t7", task="env.many")
+
+
 def c34_automation(server):
     artifact = {
         "type": "TYPE_ARTIFACT",
@@ -453,5 +467,6 @@ with Server() as server:
     c34_bulk_changes_are_one(server)
     c34_automation(server)
     bad_input(server)
+    a_task_has_so_many_triggers(server)
     durable(server)
 who()
