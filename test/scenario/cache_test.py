@@ -225,7 +225,7 @@ def waiting_tasks_are_woken(server):
     def held(run):
         """The task has looked, found the key taken, and does not run."""
         eventually(lambda: cached_rows(server)[0] == "me", "the reservation is still ours")
-        time.sleep(0.3)
+        time.sleep(0.3)  # for a task that does not wait to show itself; one that waits is not affected
         check(server.phase(run) not in ("ACTION_PHASE_RUNNING", "ACTION_PHASE_SUCCEEDED"), "it waits for the key")
 
     server.wait_run(start())
