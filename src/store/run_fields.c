@@ -44,7 +44,6 @@ static const struct mf_field_name automations[] = {
     "'RUN_SOURCE_SCHEDULE_TRIGGER' WHEN 4 THEN 'RUN_SOURCE_TRACKED' WHEN 5 THEN "                            \
     "'RUN_SOURCE_ARTIFACT_TRIGGER' "                                                                         \
     "ELSE 'RUN_SOURCE_UNSPECIFIED' END"
-#define DURATION "(a.ended_at - a.created_at + 500000) / 1000000"
 
 #define TEXT(field, sql)                                                                                     \
     {                                                                                                        \
@@ -84,8 +83,8 @@ const struct mf_field mf_run_fields[] = {
     {"created_at", "a.created_at", MF_FIELD_TIME},
     {"updated_at", "a.updated_at", MF_FIELD_TIME, .sort_column = "a.seq"},
     {"ended_at", "NULLIF(a.ended_at, 0)", MF_FIELD_TIME, .sort_column = "a.ended_at"},
-    {"duration_ms", "CASE WHEN a.ended_at > 0 THEN " DURATION " END", MF_FIELD_INT,
-     .sort_column = "CASE WHEN a.ended_at > 0 THEN " DURATION " ELSE 0 END"},
+    {"duration_ms", "CASE WHEN a.ended_at > 0 THEN a.duration_ms END", MF_FIELD_INT,
+     .sort_column = "a.duration_ms"},
 };
 const size_t mf_run_field_count = sizeof mf_run_fields / sizeof mf_run_fields[0];
 

@@ -39,7 +39,7 @@ struct mf_run_list_row {
 typedef bool (*mf_run_list_visit)(void *ctx, const struct mf_run_list_row *row);
 
 /* What keeps a page of a service's list under five milliseconds. */
-#define MF_RUN_LIST_SORTABLE 2000
+#define MF_RUN_LIST_SORTABLE 1000
 #define MF_RUN_LIST_BUDGET 2500
 #define MF_RUN_LIST_SPAN_NS INT64_C(2500000)
 

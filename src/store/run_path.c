@@ -31,11 +31,11 @@ static const struct {
     bool of_runs, of_actions;
     bool is_unique; /* nearly: what follows in the order is of no weight */
 } orders[] = {
-    {CREATED, true, true, true},        {"a.seq", true, true, true},
-    {"a.run_name", true, false, true},  {"a.name", false, true, true},
-    {"a.phase", true, true, false},     {"a.task_name", true, false, false},
-    {"a.ended_at", true, false, false}, {"a.task_version", true, false, false},
-    {"CASE WHEN", true, false, false}, /* the duration */
+    {CREATED, true, true, true},           {"a.seq", true, true, true},
+    {"a.run_name", true, false, true},     {"a.name", false, true, true},
+    {"a.phase", true, true, false},        {"a.task_name", true, false, false},
+    {"a.ended_at", true, false, false},    {"a.task_version", true, false, false},
+    {"a.duration_ms", true, false, false},
 };
 
 static bool in_domain(const struct mf_run_plan *plan)
@@ -111,7 +111,7 @@ static bool has_index(const struct mf_run_plan *plan)
         return by_created || by_change;
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         bool served = actions ? orders[i].of_actions : orders[i].of_runs;
-        if (!served || strncmp(keys[0].column, orders[i].column, strlen(orders[i].column)) != 0)
+        if (!served || strcmp(keys[0].column, orders[i].column) != 0)
             continue;
         bool goes_on = plan->key_count > 1 && strcmp(keys[1].column, CREATED) == 0;
         bool either = strcmp(keys[0].column, "a.phase") == 0;
@@ -174,6 +174,14 @@ static void note_phases(struct mf_run_plan *plan, const struct mf_filter *filter
     plan->chosen_phases = true;
 }
 
+/* The path of a walk along the order that the scope has an index for. */
+static void take_order(struct mf_run_plan *plan, const struct mf_run_path *widest_path)
+{
+    plan->path = *widest_path;
+    if (plan->path.driver == MF_BY_ACTION && strcmp(plan->keys[0].column, "a.run_name") == 0)
+        plan->path.driver = MF_BY_RUN;
+}
+
 /* A bound on the time of creation would lead the database away from an index in another order. */
 static void keep_order(struct mf_run_plan *plan)
 {
@@ -217,8 +225,6 @@ static struct mf_run_path widest(const struct mf_run_plan *plan)
     if (plan->run_id != 0)
         path.driver = MF_BY_CHILDREN;
     else if (in_domain(plan) && plan->scope->trigger_name.len > 0)
-        path.driver = MF_BY_RUN;
-    else if (strcmp(plan->keys[0].column, "a.run_name") == 0 && in_domain(plan))
         path.driver = MF_BY_RUN;
     return path;
 }
@@ -592,7 +598,7 @@ enum mf_code mf_run_plan(struct mf_db *db, struct mf_arena *arena, struct mf_run
         return code;
     size_t count = find_paths(plan, paths);
     bool indexed = has_index(plan);
-    plan->path = paths[0];
+    take_order(plan, &paths[0]);
     plan_phases(plan);
     keep_order(plan);
     if (indexed && !mf_run_rest_any(plan))
@@ -606,7 +612,7 @@ enum mf_code mf_run_plan(struct mf_db *db, struct mf_arena *arena, struct mf_run
     }
     if (!indexed)
         return too_long(plan, err);
-    plan->path = paths[0];
+    take_order(plan, &paths[0]);
     for (size_t i = 1; i < count && strcmp(plan->keys[0].column, CREATED) == 0; i++) {
         if (paths[i].by_created) {
             plan->path = paths[i];

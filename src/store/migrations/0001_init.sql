@@ -115,6 +115,7 @@ CREATE TABLE action (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     ended_at BIGINT NOT NULL,        -- 0 while not terminal
+    duration_ms BIGINT GENERATED ALWAYS AS (CASE WHEN ended_at > 0 THEN (ended_at - created_at + 500000) / 1000000 ELSE 0 END) STORED,
     seq BIGINT NOT NULL,
     PRIMARY KEY (run_id, name)
 );
