@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """CreateRun: names, tasks, inputs, run specifications, labels, relations, settings, and what happens in between."""
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import sqlite3
 
 from badinput import BAD, FINE, Table, store_digest
-from harness import (DOMAIN, FOLDER, PROJECT, RUNS, Server, action_id, check, eventually, refused, run_id,
+from harness import (DOMAIN, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, refused, run_id,
                      shell_task)
 
 TASKS = "flyteidl2.task.TaskService"
@@ -118,6 +119,23 @@ def w5_duplicate_after_its_task_is_gone(server):
     server.call(PROJECTS, "UpdateProject", {"project": {**project, "state": "PROJECT_STATE_ARCHIVED"}})
     again = server.call(RUNS, "CreateRun", {"runId": run, "taskSpec": shell_task("true")})["run"]
     check(name_of(again) == "again", again)
+
+
+def one_winner_of_eight(server):
+    """Eight at once: of different requests for one name one is taken, equal ones all get the same run."""
+    def outcome(request):
+        try:
+            return name_of(create(server, **request))
+        except CallError as error:
+            return error.code
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        different = list(pool.map(outcome, [{"runId": run_id("raced"), "inputs": inputs(x=i)} for i in range(8)]))
+        equal = list(pool.map(outcome, [{"runId": run_id("shared"), "inputs": inputs(x=1)}] * 8))
+    check(sorted(different) == ["already_exists"] * 7 + ["raced"], different)
+    check(equal == ["shared"] * 8, equal)
+    actions = server.call(RUNS, "ListActions", {"runId": run_id("shared"), "request": {"limit": 10}})["actions"]
+    check(len(actions) == 1, "one run with one root")
 
 
 def w6_missing_task(server):
@@ -453,10 +471,10 @@ def bad_input(server):
 
 with Server("--cpus", "64") as server:
     for scenario in [w4_enqueue_is_part_of_the_commit, w5_duplicate_create, w5_duplicate_after_its_task_is_gone,
-                     w6_missing_task, w16_labels, w22_uri_with_and_without_file, w28_inputs_are_written_once, w29_place,
-                     w30_what_only_the_server_sets, refused_names, given_name, inline_inputs_keep_their_context,
-                     no_inputs_is_an_empty_message, defaults_fill_in, deployed_task, start_time_by_sdk_version,
-                     environment_of_the_run, base_folder_of_the_run, relations, cache_keys]:
+                     one_winner_of_eight, w6_missing_task, w16_labels, w22_uri_with_and_without_file,
+                     w28_inputs_are_written_once, w29_place, w30_what_only_the_server_sets, refused_names, given_name,
+                     inline_inputs_keep_their_context, no_inputs_is_an_empty_message, defaults_fill_in, deployed_task,
+                     start_time_by_sdk_version, environment_of_the_run, base_folder_of_the_run, relations, cache_keys]:
         scenario(server)
     specification_is_checked(server)
     settled(server)
