@@ -389,44 +389,10 @@ def one_look_for_many_calls(rsa):
 def issuer_over_tls(rsa):
     """Certificates of issuers are checked, against the authorities that were named."""
     ca, leaf = (FOLDER / "ca.crt", FOLDER / "ca.key"), (FOLDER / "leaf.crt", FOLDER / "leaf.key")
-    openssl(
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=ca",
-        "-days",
-        "2",
-        "-out",
-        ca[0],
-        "-keyout",
-        ca[1],
-    )
-    openssl(
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=leaf",
-        "-days",
-        "2",
-        "-out",
-        leaf[0],
-        "-keyout",
-        leaf[1],
-        "-CA",
-        ca[0],
-        "-CAkey",
-        ca[1],
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=CA:FALSE",
-    )
+    new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    openssl(*new, "-subj", "/CN=ca", "-out", ca[0], "-keyout", ca[1])
+    extensions = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:FALSE".split()
+    openssl(*new, "-subj", "/CN=leaf", "-out", leaf[0], "-keyout", leaf[1], "-CA", ca[0], "-CAkey", ca[1], *extensions)
     issuer = Issuer(leaf)
     issuer.keys([rsa])
     token = rsa.sign(issuer.claims())
