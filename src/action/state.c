@@ -62,13 +62,14 @@ static const struct pb_google_protobuf_Value *field(const struct pb_google_proto
 
 static int32_t read_phase(const struct pb_google_protobuf_Value *value)
 {
-    double count = sizeof node_phases / sizeof node_phases[0];
+    const size_t count = sizeof node_phases / sizeof node_phases[0];
     struct mf_str prefix = MF_STR("ACTION_PHASE_");
     if (!value)
         return 0;
     if (value->kind_case == pb_google_protobuf_Value_tag_number_value) {
         double number = value->kind.number_value;
-        return number >= 0 && number < count && number == floor(number) ? node_phases[(size_t)number] : 0;
+        return number >= 0 && number < (double)count && number == floor(number) ? node_phases[(size_t)number]
+                                                                                : 0;
     }
     if (value->kind_case != pb_google_protobuf_Value_tag_string_value)
         return 0;

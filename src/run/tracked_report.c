@@ -214,8 +214,11 @@ void mf_run_on_report(void *service, struct mf_call *call)
     struct mf_error err;
     struct report *report = MF_NEW(arena, struct report);
     struct update *updates = mf_arena_array(arena, request->updates.count + 1, sizeof *updates);
-    enum mf_code code =
-        report && updates ? mf_run_id_check(request->run_id, "run_id", &err) : mf_fail_memory(&err);
+    if (!report || !updates) {
+        mf_call_fail(call, MF_RESOURCE_EXHAUSTED, "out of memory for the report; report again");
+        return;
+    }
+    enum mf_code code = mf_run_id_check(request->run_id, "run_id", &err);
     if (code == MF_OK && (request->updates.count == 0 || request->updates.count > UPDATES_MAX))
         code =
             mf_fail(&err, MF_INVALID_ARGUMENT, "updates: from 1 to %d are taken in one report", UPDATES_MAX);
