@@ -53,6 +53,8 @@ RELEASES = {
         "report": "the SDK cannot fetch a report",
         "rerun": "the CLI has no rerun",
         "recover": "the CLI has no rerun",
+        "spawned": "runs have no relation",
+        "trigger_manual": "every trigger has an automation",
         "recover_parts": "the CLI has no rerun",
     }),
 }
