@@ -283,6 +283,8 @@ static void on_written(uv_write_t *write, int status)
         return; /* closed meanwhile */
     if (status != 0)
         mf_connection_abort(conn);
+    else
+        conn->written = true;
     mf_connection_touch(conn);
 }
 
@@ -314,9 +316,20 @@ static bool send_now(struct mf_connection *conn, struct mf_buf *from)
     return true;
 }
 
+static void tell_sent(struct mf_connection *conn)
+{
+    if (conn->protocol && conn->protocol->sent)
+        conn->protocol->sent(conn);
+}
+
 /* Sends what there is until the socket is full. False when the connection is broken. */
 static bool flush(struct mf_connection *conn)
 {
+    /* The socket has taken what it could not take at once: whoever waits for room is told, also when there is
+     * nothing more to send just now. */
+    if (conn->written && !conn->aborted)
+        tell_sent(conn);
+    conn->written = false;
     for (int round = 0; round < FLUSH_ROUNDS; round++) {
         if (conn->sending.ptr)
             return true; /* goes on in on_written */
@@ -331,8 +344,7 @@ static bool flush(struct mf_connection *conn)
             return true;
         if (!send_now(conn, wire))
             return false;
-        if (conn->protocol && conn->protocol->sent)
-            conn->protocol->sent(conn);
+        tell_sent(conn);
     }
     mf_connection_touch(conn);
     return true;

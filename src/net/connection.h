@@ -106,6 +106,7 @@ struct mf_connection {
     uint64_t send_ms;   /* last progress of output */
     uint64_t linger_ms; /* since when it lingers */
     size_t send_left;   /* of libuv's queue at the last tick */
+    bool written;       /* libuv has sent what was given to it; the protocol is to be told */
     size_t lingered;    /* bytes discarded */
     bool reading;
     bool eof;
