@@ -3,8 +3,7 @@
 import re
 
 from badinput import BAD
-from harness import (ACTIONS, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, refused,
-                     shell_task)
+from harness import ACTIONS, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, refused, shell_task
 
 DATA = "flyteidl2.dataproxy.DataProxyService"
 OLD = "flyteidl2.workflow.RunLogsService"
@@ -15,7 +14,8 @@ def batches(server, run, attempt=1, service=DATA, timeout=30, **more):
     """All messages of a stream to its end; not_found while there is nothing yet is waited out, as the SDK does."""
     def read():
         try:
-            with server.stream(service, "TailLogs", {"actionId": action_id(run), "attempt": attempt, **more}, timeout) as stream:
+            request = {"actionId": action_id(run), "attempt": attempt, **more}
+            with server.stream(service, "TailLogs", request, timeout) as stream:
                 return list(stream) or [{}]
         except CallError as error:
             if error.code != "not_found" or "yet" not in error.message:
@@ -36,6 +36,7 @@ def c25_follows_and_ends_with_the_attempt(server):
     """While the attempt runs its lines come as they are written, and the stream ends by itself."""
     script = f"echo one; while [ ! -e {FOLDER}/go ]; do sleep 0.02; done; echo two >&2; printf three"
     server.create_run(shell_task(script), "followed")
+
     def started():
         return server.run_action("followed")["status"].get("phase") == "ACTION_PHASE_RUNNING"
     eventually(started, "the attempt runs")
@@ -69,7 +70,8 @@ def c25_attempts_and_pods(server):
     check(details["logContext"]["primaryPodName"] == "retried-a0-1", details)
     message = refused("not_found", batches, server, "retried", 1, podName="retried-a0-1")
     check("retried-a0-0" in message, message)
-    check("connector_endpoint" in refused("unimplemented", batches, server, "retried", 1, connectorEndpoint="x:1"), "connector")
+    message = refused("unimplemented", batches, server, "retried", 1, connectorEndpoint="x:1")
+    check("connector_endpoint" in message, message)
 
 
 def run_logs_service_is_the_same(server):
@@ -111,7 +113,8 @@ def bad_input(server):
         check("run" in refused(BAD, tail, {"actionId": {"name": "a0"}, "attempt": 1}, service), "no run")
         refused(BAD, tail, {"actionId": {**good, "name": ""}, "attempt": 1}, service)
         refused(BAD, tail, {"actionId": {**good, "run": {**good["run"], "name": ""}}, "attempt": 1}, service)
-        refused("not_found", tail, {"actionId": {**good, "run": {**good["run"], "project": "nobody"}}, "attempt": 1}, service)
+        foreign = {**good, "run": {**good["run"], "project": "nobody"}}
+        refused("not_found", tail, {"actionId": foreign, "attempt": 1}, service)
         refused("not_found", tail, {"actionId": {**good, "name": "nobody"}, "attempt": 1}, service)
         for attempt in (-1, "x", {}, 2**32):
             check("attempt" in refused(BAD, tail, {"actionId": good, "attempt": attempt}, service), attempt)

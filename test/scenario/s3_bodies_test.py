@@ -84,7 +84,8 @@ with Server() as server:
     def parts(**more):
         status, _, answer = signed(server, pair, "GET", "/mayfly/multi", query={"uploadId": upload, **more})
         check(status == 200, answer)
-        found = re.findall(r"<PartNumber>(\d+)</PartNumber><ETag>&quot;(\w+)&quot;</ETag><Size>(\d+)</Size>", answer.decode())
+        part = r"<PartNumber>(\d+)</PartNumber><ETag>&quot;(\w+)&quot;</ETag><Size>(\d+)</Size>"
+        found = re.findall(part, answer.decode())
         return {int(n): (f'"{etag}"', int(size)) for n, etag, size in found}, b"<IsTruncated>true" in answer
     check(parts() == ({n: (etags[n], len(bodies[n])) for n in bodies}, False), parts())
     page, more = parts(**{"max-parts": "2"})
@@ -92,7 +93,8 @@ with Server() as server:
     page, more = parts(**{"max-parts": "2", "part-number-marker": "2"})
     check(list(page) == [5] and not more, page)
     check(signed(server, pair, "GET", "/mayfly/multi", query={"uploadId": "nobody"})[0] == 404, "an unknown upload")
-    check(signed(server, pair, "GET", "/mayfly/multi", query={"uploadId": upload, "max-parts": "x"})[0] == 400, "no number")
+    query = {"uploadId": upload, "max-parts": "x"}
+    check(signed(server, pair, "GET", "/mayfly/multi", query=query)[0] == 400, "no number")
     listed = "".join(f"<Part><ChecksumCRC32>x</ChecksumCRC32><ETag>{etags[n]}</ETag><PartNumber>{n}</PartNumber></Part>"
                      for n in bodies)
     status, _, answer = signed(server, pair, "POST", "/mayfly/multi", query={"uploadId": upload},

@@ -134,7 +134,8 @@ def test_literals(server):
     check("type" in refused(BAD, from_form, server, {"properties": {"x": {"default": 1}}}), "the type is required")
     # Connect GET, as the console may send it.
     message = quote(json.dumps({"variables": variables(a=STRING)}))
-    status, _, body = server.request("GET", f"/{TRANSLATOR}/LiteralsToLaunchFormJson?connect=v1&encoding=json&message={message}")
+    path = f"/{TRANSLATOR}/LiteralsToLaunchFormJson?connect=v1&encoding=json&message={message}"
+    status, _, body = server.request("GET", path)
     check(status == 200 and json.loads(body)["json"]["required"] == ["a"], body)
 
 
@@ -173,10 +174,9 @@ def w22_literals_of_a_trigger(server):
         "projectId": project, "taskSpec": shell_task("true"), "inputs": {"literals": named(x=integer(7))}})
     data = offloaded["offloadedInputData"]
     folder = {"uri": data["uri"].removesuffix("/inputs.pb"), "inputsHash": data["inputsHash"]}
-    deploy(server, "triggered", {"name": "nightly", "automationSpec": automation, "spec": {**spec, "offloadedInputData": folder}})
-    deploy(server, "triggered", {"name": "nightly", "automationSpec": automation, "spec": {**spec, "description": "no inputs"}})
-    deploy(server, "triggered", {"name": "nightly", "automationSpec": automation,
-                                 "spec": {**spec, "inputs": {"literals": named(x=integer(9))}}})
+    inline = {"literals": named(x=integer(9))}
+    for more in ({"offloadedInputData": folder}, {"description": "no inputs"}, {"inputs": inline}):
+        deploy(server, "triggered", {"name": "nightly", "automationSpec": automation, "spec": {**spec, **more}})
     form = to_form(server, {"x": INTEGER}, triggerId={"name": key, "revision": "1"})
     check(form["properties"]["x"]["default"] == 7, form)
     form = to_form(server, {"x": INTEGER}, triggerId={"name": key, "revision": "3"})
@@ -184,7 +184,8 @@ def w22_literals_of_a_trigger(server):
     message = refused(BAD, to_form, server, {"x": INTEGER}, triggerId={"name": key, "revision": "2"})
     check("no offloaded input data" in message, message)
     refused("not_found", to_form, server, {"x": INTEGER}, triggerId={"name": key, "revision": "9"})
-    refused("not_found", to_form, server, {"x": INTEGER}, triggerId={"name": {**key, "name": "nobody"}, "revision": "1"})
+    other = {"name": {**key, "name": "nobody"}, "revision": "1"}
+    refused("not_found", to_form, server, {"x": INTEGER}, triggerId=other)
 
 
 def bad_input(server):
@@ -198,7 +199,8 @@ def bad_input(server):
         "values": {"missing": BAD, "empty": (BAD, "\"a\"")},
     }, skip={"values.a": "any JSON is a value", "variables.variables.value.type": "types have tests of their own"})
     literals = Table(server, TRANSLATOR, "LiteralsToLaunchFormJson", {
-        "variables": variables(a=STRING), "literals": named(a=text("x")), "literalsUri": "", "actionId": action_id("r")})
+        "variables": variables(a=STRING), "literals": named(a=text("x")), "literalsUri": "",
+        "actionId": action_id("r")})
     literals.refuse({"literals[0].value": {}}, BAD, "a: ")
     literals.refuse({"literals": 3}, BAD, "literals")
     literals.refuse({"variables": "x"}, BAD, "variables")
@@ -206,7 +208,8 @@ def bad_input(server):
     literals.refuse({"literalsUri": "s3://mayfly/x", "actionId": {"name": "a0"}}, BAD, "action_id")
     literals.refuse({"literalsUri": "s3://mayfly/x", "actionId": None}, BAD, "action_id")
     literals.refuse({"actionId": None, "triggerId": {"revision": "1"}}, BAD, "name")
-    form = Table(server, TRANSLATOR, "LaunchFormJsonToLiterals", {"json": {"properties": {"a": {"type": "integer", "default": 1}}}})
+    form = Table(server, TRANSLATOR, "LaunchFormJsonToLiterals",
+                 {"json": {"properties": {"a": {"type": "integer", "default": 1}}}})
     form.refuse({"json": None}, BAD, "json")
     form.refuse({"json.properties": "x"}, BAD, "properties")
     form.refuse({"json.properties.a": 3}, BAD, "a: ")
