@@ -97,7 +97,8 @@ static void set_identity(struct environment *env, const struct mf_command_input 
     set(env, MF_STR(MF_COMMAND_MARK), mf_str_skip(names->mark, sizeof MF_COMMAND_MARK), true);
 }
 
-/* Where the task calls back. The SDK sends no token over plain HTTP, so the task's key is part of the address.
+/* Where the task calls back. The SDK sends no token over plain HTTP, so the task's key is part of the
+ * address.
  */
 static struct mf_str task_endpoint(struct mf_arena *arena, const struct mf_command_input *in)
 {
