@@ -32,9 +32,20 @@ static void refuse_type(struct mf_exchange *exchange, bool streaming)
     refuse(exchange, 415, &header, 1, MF_STR("this content type is not served here; see \"accept-post\"\n"));
 }
 
+/* What to do instead of calling the method "<service>/<method>"; NULL: nothing is known. */
+static const char *advice_on(const struct mf_rpc *rpc, struct mf_str name)
+{
+    for (size_t i = 0; i < rpc->config.advice_count; i++) {
+        struct mf_str service = mf_str_from_c(rpc->config.advice[i].service);
+        if (mf_str_starts(name, service) && name.len > service.len && name.ptr[service.len] == '/')
+            return rpc->config.advice[i].text;
+    }
+    return NULL;
+}
+
 /* "<service>/<method> is not served here", naming what was asked for when it can stand in JSON and in a
- * header as it is. */
-static struct mf_str not_served(struct mf_str path, char *room, size_t size)
+ * header as it is, and what to do instead. */
+static struct mf_str not_served(const struct mf_rpc *rpc, struct mf_str path, char *room, size_t size)
 {
     struct mf_str name = mf_str_skip(path, 1);
     for (size_t i = 0; i < name.len; i++) {
@@ -44,14 +55,16 @@ static struct mf_str not_served(struct mf_str path, char *room, size_t size)
     }
     if (name.len == 0 || name.len > 200)
         return MF_STR("this server has no such method");
-    int len = snprintf(room, size, "%.*s is not served here", MF_FMT(name));
-    return mf_str_make(room, (size_t)len);
+    const char *advice = advice_on(rpc, name);
+    int len = snprintf(room, size, "%.*s is not served here%s%s", MF_FMT(name), advice ? ": " : "",
+                       advice ? advice : "");
+    return mf_str_make(room, (size_t)len < size ? (size_t)len : size - 1);
 }
 
 /* A path that nothing serves. An RPC client is told in its own words. */
-static void refuse_path(struct mf_exchange *exchange)
+static void refuse_path(const struct mf_rpc *rpc, struct mf_exchange *exchange)
 {
-    char room[256], json[320];
+    char room[512], json[576];
     const struct mf_http_request *request = mf_exchange_request(exchange);
     const struct mf_media *media = mf_media_find(mf_exchange_header(exchange, "content-type"));
     bool post = mf_str_eq_c(request->method, "POST");
@@ -59,7 +72,7 @@ static void refuse_path(struct mf_exchange *exchange)
         refuse(exchange, 404, NULL, 0, MF_STR("nothing is served under this path\n"));
         return;
     }
-    struct mf_str text = not_served(request->path, room, sizeof room);
+    struct mf_str text = not_served(rpc, request->path, room, sizeof room);
     if (media->protocol == MF_PROTOCOL_CONNECT) {
         struct mf_header header = {MF_STR("content-type"), MF_STR("application/json")};
         int len =
@@ -371,5 +384,5 @@ void mf_rpc_on_request(void *app, struct mf_exchange *exchange)
     else if (mf_str_eq_c(request->method, "OPTIONS"))
         mf_cors_preflight(&rpc->config.cors, exchange);
     else
-        refuse_path(exchange);
+        refuse_path(rpc, exchange);
 }

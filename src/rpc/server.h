@@ -14,6 +14,13 @@
 
 struct mf_rpc;
 
+/* What is said about a service of the protocol that is not served: what to use in its place. Printable ASCII
+ * without quotes, percent signs and backslashes, at most 200 characters. */
+struct mf_rpc_advice {
+    const char *service; /* full name */
+    const char *text;
+};
+
 struct mf_rpc_config {
     const struct mf_sys *sys;
     int workers;             /* worker threads; 0: 2 per core, at least 4 */
@@ -21,7 +28,9 @@ struct mf_rpc_config {
     uint32_t queue;          /* calls waiting for a worker; 0: 65536; beyond: resource_exhausted */
     uint32_t stream_idle_ms; /* a stream without a message for so long is ended; 0: none */
     size_t send_high_water;  /* as in mf_net_limits; 0: 256 KiB */
-    struct mf_cors cors;     /* browsers of which origins may call; empty: none */
+    const struct mf_rpc_advice *advice; /* must outlive the server */
+    size_t advice_count;
+    struct mf_cors cors; /* browsers of which origins may call; empty: none */
 };
 
 enum mf_code mf_rpc_new(const struct mf_rpc_config *config, struct mf_rpc **out, struct mf_error *err);

@@ -11,6 +11,7 @@
 #include "project/project.h"
 #include "run/run.h"
 #include "secret/secret.h"
+#include "server/absent.h"
 #include "server/address.h"
 #include "server/auth.h"
 #include "server/client.h"
@@ -112,6 +113,7 @@ static enum mf_code start_rpc(struct server *s, struct mf_error *err)
         .message_bytes = (size_t)number(s, MF_CONF_MESSAGE_BYTES),
         .stream_idle_ms = (uint32_t)number(s, MF_CONF_STREAM_IDLE_TIMEOUT),
     };
+    config.advice = mf_absent_services(&config.advice_count);
     config.cors.origin_count = mf_config_list(s->config, MF_CONF_CORS_ORIGINS, &config.cors.origins);
     return mf_rpc_new(&config, &s->rpc, err);
 }
