@@ -73,7 +73,7 @@ with Server("--message-bytes", "1MiB", "--header-timeout", "1s", "--body-timeout
         (RUNS, "ListRuns", {"projectId": project_id, "request": {"token": "!"}}, "invalid_argument", "token"),
         (ACTIONS, "Enqueue", {}, "invalid_argument", "action"),
         (ACTIONS, "Abort", {"actionId": action_id("missing", "a1")}, "not_found", "missing"),
-        ("flyteidl2.trigger.TriggerService", "ListTriggers", {}, "unimplemented", "TriggerService/ListTriggers"),
+        ("flyteidl2.app.AppService", "List", {}, "unimplemented", "app"),
     ]:
         try:
             answer = server.call(service, method, message)
