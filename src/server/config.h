@@ -67,6 +67,8 @@ enum mf_config_type {
       "Header in which the proxy puts the caller's subject.")                                                \
     X(IDENTITY_EMAIL_HEADER, "identity-email-header", TEXT, 0, 0, "",                                        \
       "Header in which the proxy puts the caller's e-mail address.")                                         \
+    X(METRICS_TOKEN_FILE, "metrics-token-file", PATH, 0, 0, "",                                              \
+      "File with a token that whoever reads /metrics must send as a bearer token. Empty: /metrics is open.") \
     X(OUTGOING_CA, "outgoing-ca", PATH, 0, 0, "",                                                            \
       "PEM file with the authorities that are trusted when this server calls others. Empty: the system's.")  \
     X(PYTHON, "python", PATH, 0, 0, "",                                                                      \

@@ -3,6 +3,7 @@
 #include "server/page.h"
 #include "server/version.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -222,11 +223,27 @@ void mf_metrics_docs(struct mf_buf *out)
                       method_metrics[i].text);
 }
 
+static bool may_read(const struct mf_metrics *metrics, struct mf_exchange *exchange)
+{
+    struct mf_str scheme = MF_STR("bearer ");
+    struct mf_str value = mf_exchange_header(exchange, "authorization");
+    if (metrics->token.len == 0)
+        return true;
+    if (!mf_str_eq_nocase(mf_str_take(value, scheme.len), scheme))
+        return false;
+    struct mf_str token = mf_str_trim(mf_str_skip(value, scheme.len), MF_STR(" "));
+    return token.len == metrics->token.len && CRYPTO_memcmp(token.ptr, metrics->token.ptr, token.len) == 0;
+}
+
 static void on_metrics(void *app, struct mf_exchange *exchange)
 {
     struct mf_buf page = MF_BUF_INIT(PAGE_MAX);
     if (!mf_page_is_read(exchange))
         return;
+    if (!may_read(app, exchange)) {
+        mf_page_reply(exchange, 401, "text/plain", MF_STR("send the token of metrics-token-file as a bearer token\n"));
+        return;
+    }
     mf_metrics_write(app, &page);
     if (mf_buf_failed(&page))
         mf_page_reply(exchange, 503, "text/plain", MF_STR("out of memory\n"));

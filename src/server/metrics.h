@@ -16,7 +16,8 @@ struct mf_metrics {
     const struct mf_rpc *rpc;
     const struct mf_server *net;
     struct mf_store *store;
-    int64_t started_ns; /* wall clock */
+    int64_t started_ns;  /* wall clock */
+    struct mf_str token; /* that a reader must bring; empty: none */
 };
 
 void mf_metrics_write(const struct mf_metrics *metrics, struct mf_buf *out); /* any thread */

@@ -29,6 +29,7 @@
 #include <time.h>
 
 #define PEM_MAX ((size_t)1 << 20)
+#define TOKEN_FILE_MAX ((size_t)4 << 10)
 #define MS_NS INT64_C(1000000)
 
 /* Every part of a running server; NULL until its step has started it. */
@@ -461,6 +462,18 @@ static uint64_t loop_turns(void *loop)
     return mf_loop_turns(loop);
 }
 
+static enum mf_code read_metrics_token(struct server *s, struct mf_str *out, struct mf_error *err)
+{
+    const char *file = text(s, MF_CONF_METRICS_TOKEN_FILE);
+    if (!file[0])
+        return MF_OK;
+    enum mf_code code = mf_read_file(s->arena, file, TOKEN_FILE_MAX, out, err);
+    if (code != MF_OK)
+        return code;
+    *out = mf_str_trim(*out, MF_STR(" \r\n"));
+    return out->len > 0 ? MF_OK : mf_fail(err, MF_INVALID_ARGUMENT, "metrics-token-file: %s is empty", file);
+}
+
 static enum mf_code start_health(struct server *s, struct mf_error *err)
 {
     const struct mf_health_part writer = {"writer", writer_turns, writer_waiting, mf_store_writer(s->store)};
@@ -482,6 +495,8 @@ static enum mf_code start_health(struct server *s, struct mf_error *err)
     };
     if (code == MF_OK)
         code = mf_health_serve(s->health, s->rpc, err);
+    if (code == MF_OK)
+        code = read_metrics_token(s, &s->metrics.token, err);
     if (code == MF_OK)
         code = mf_metrics_serve(&s->metrics, s->rpc, err);
     return code;
