@@ -241,7 +241,8 @@ static void on_metrics(void *app, struct mf_exchange *exchange)
     if (!mf_page_is_read(exchange))
         return;
     if (!may_read(app, exchange)) {
-        mf_page_reply(exchange, 401, "text/plain", MF_STR("send the token of metrics-token-file as a bearer token\n"));
+        mf_page_reply(exchange, 401, "text/plain",
+                      MF_STR("send the token of metrics-token-file as a bearer token\n"));
         return;
     }
     mf_metrics_write(app, &page);
