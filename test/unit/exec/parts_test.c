@@ -9,6 +9,7 @@
 #include "exec/process/origin.h"
 #include "exec/process/outcome.h"
 #include "exec/process/python.h"
+#include "exec/process/state.h"
 #include "exec/process/template.h"
 #include "gen/flyteidl2/cacheservice/cacheservice.pb.h"
 #include "gen/flyteidl2/common/cache.pb.h"
@@ -305,9 +306,24 @@ static void takes_no_origin_that_is_none(void **state)
     assert_non_null(mf_origin_read(*state, bytes));
 }
 
+static void what_does_not_end_is_tried_later_each_time(void **state)
+{
+    struct mf_task task = {.kill_tries = 0};
+    int64_t before = 0;
+    (void)state;
+    assert_int_equal(mf_task_kill_delay_ns(&task), INT64_C(10000000000));
+    for (task.kill_tries = 1; task.kill_tries < 100; task.kill_tries++) {
+        int64_t delay = mf_task_kill_delay_ns(&task);
+        assert_true(delay >= before && delay > 0 && delay <= INT64_C(300000000000));
+        before = delay;
+    }
+    assert_int_equal(before, INT64_C(300000000000)); /* but never not at all */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_does_not_end_is_tried_later_each_time),
         cmocka_unit_test_setup_teardown(quantities_are_those_of_kubernetes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(limits_stand_in_for_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(placeholders_are_replaced, set_up, tear_down),

@@ -7,6 +7,7 @@
 #include "exec/process/shim.h"
 #include "gen/flyteidl2/core/catalog.pb.h"
 #include "gen/flyteidl2/core/execution.pb.h"
+#include "store/abort_work.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -392,6 +393,17 @@ static void killed_shim_is_noticed_at_once(void **state)
     assert_int_equal(world_wait_phase(w, run, "a0", MF_PHASE_SUCCEEDED).attempts, 2);
 }
 
+/* Whether the abort of the first attempt still has something to end. */
+static bool abort_is_at_work(struct world *w, int64_t run)
+{
+    struct mf_db *db = NULL;
+    struct mf_abort_work work;
+    assert_int_equal(mf_store_reader(w->store, &db, &w->err), MF_OK);
+    enum mf_code code = mf_abort_work_get(db, w->arena, run, MF_STR("a0"), 1, &work, &w->err);
+    mf_store_reader_done(w->store, db);
+    return code == MF_OK;
+}
+
 static void abort_while_the_server_was_down_is_carried_out(void **state)
 {
     struct world *w = *state;
@@ -400,11 +412,14 @@ static void abort_while_the_server_was_down_is_carried_out(void **state)
     world_wait_phase(w, run, "a0", MF_PHASE_RUNNING);
     long pid = world_read_number(w, "pid");
     world_stop(w);
+    assert_false(abort_is_at_work(w, run));
     world_abort(w, run, "a0");
+    assert_true(abort_is_at_work(w, run));
     world_start(w);
     world_wait_no_process(w);
     world_wait_dead(pid);
     assert_int_equal(world_row(w, run, "a0").phase, MF_PHASE_ABORTED);
+    assert_false(abort_is_at_work(w, run));
 }
 
 static void attempt_that_never_began_begins_as_itself(void **state)
