@@ -408,7 +408,14 @@ def issuer_in_trouble(rsa):
     issuer = Issuer()
     issuer.answers["/.well-known/openid-configuration"] = (503, {})
     issuer.answers["/custom/metadata"] = (200, {"issuer": "elsewhere"})
-    with start_verifying(issuer, "--auth-metadata", "custom/metadata", name="trouble") as server:
+    (FOLDER / "metrics-token").write_text("let me read\n")
+    token = ("--metrics-token-file", FOLDER / "metrics-token")
+    with start_verifying(issuer, "--auth-metadata", "custom/metadata", *token, name="trouble") as server:
+        for header in ("", "Bearer let me", "Bearer let me reaD", "let me read"):
+            status, _, body = server.request("GET", "/metrics", headers={"authorization": header})
+            check(status == 401 and b"mayfly_" not in body, "metrics want their token")
+        status, _, body = server.request("GET", "/metrics", headers={"authorization": "Bearer let me read"})
+        check(status == 200 and b"mayfly_" in body, "and are shown with it")
         check(call(server, METADATA, "GetOAuth2Metadata") == {"issuer": "elsewhere"}, "at another path")
         message = refused("unavailable", user, server, **bearer(rsa.sign(issuer.claims())))
         check("503" in message, message)
