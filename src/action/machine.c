@@ -135,6 +135,20 @@ static enum mf_code skip_to_attempt(const struct advance *advance, struct mf_err
     return code;
 }
 
+enum mf_code mf_action_begin_again(struct mf_tx *tx, struct mf_action_row *row, struct mf_error *err)
+{
+    enum mf_code code = mf_action_hide_failed(mf_tx_db(tx), row->run_id, row->name, err);
+    if (code != MF_OK)
+        return code;
+    row->user_retries = row->attempts;
+    begin_attempt(row, row->attempts + 1, mf_tx_now_ns(tx));
+    row->phase = MF_PHASE_QUEUED;
+    row->hidden = false;
+    row->abort_reason = MF_STR_EMPTY;
+    row->aborted_by = MF_STR_EMPTY;
+    return mf_move_write(tx, row, false, err);
+}
+
 /* The attempt has failed; its successor waits in the queue. */
 static enum mf_code queue_next(const struct advance *advance, struct mf_error *err)
 {

@@ -89,6 +89,12 @@ enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
                               const struct pb_actions_Action *action, enum mf_carrier carrier,
                               int64_t started_at_ns, struct mf_error *err) MF_CHECK_RESULT;
 
+/* The parent was retried, and a hidden child that its client carries out is reported again: it gets an
+ * attempt of its own, after those it had. The client goes on to count as before, so user_retries of the row,
+ * which nobody else uses then, keeps by how much. *row is the row as it was and as it is then. */
+enum mf_code mf_action_begin_again(struct mf_tx *tx, struct mf_action_row *row,
+                                   struct mf_error *err) MF_CHECK_RESULT;
+
 /* Marks the action and everything below it ABORTED (of the root: everything in the run), as far as not
  * finished. *changed counts the actions that were; 0: it had ended, and nothing has changed.
  *

@@ -130,6 +130,29 @@ static enum mf_code of_aborted(struct mf_tx *tx, const struct mf_action_row *row
                    MF_FMT(row->name), MF_FMT(row->abort_reason));
 }
 
+/* When a parent is tried again its children are, under their old names, and the client counts their attempts
+ * from where they were. Here they are attempts of their own, so that nothing of the first time is lost. */
+static enum mf_code next_report(struct mf_tx *tx, struct mf_action_row *row,
+                                const struct pb_workflow_ActionEvent *event, struct mf_error *err)
+{
+    struct pb_workflow_ActionEvent moved = *event;
+    bool again = row->hidden && !mf_phase_is_terminal(event->phase);
+    bool known = false;
+    enum mf_code code = MF_OK;
+    if (again || row->user_retries > 0)
+        code = mf_event_known(mf_tx_db(tx), row->run_id, row->name, (int32_t)event->attempt, event->phase,
+                              (int32_t)event->version, &known, err);
+    if (code != MF_OK || known)
+        return code;
+    if (again)
+        code = mf_action_begin_again(tx, row, err);
+    if (code != MF_OK)
+        return code;
+    moved.attempt += (uint32_t)row->user_retries;
+    return row->phase == MF_PHASE_ABORTED ? of_aborted(tx, row, &moved, err)
+                                          : mf_action_record_event(tx, &moved, err);
+}
+
 static enum mf_code apply(struct mf_command *command, struct mf_tx *tx, struct mf_error *err)
 {
     const struct update *update = MF_CONTAINER(command, struct update, command);
@@ -148,8 +171,8 @@ static enum mf_code apply(struct mf_command *command, struct mf_tx *tx, struct m
     if (code != MF_OK)
         return code;
     code = mf_action_get(db, arena, run.id, event->id->name, &row, err);
-    if (code == MF_OK && row.phase == MF_PHASE_ABORTED)
-        return of_aborted(tx, &row, event, err);
+    if (code == MF_OK)
+        return next_report(tx, &row, event, err);
     if (code == MF_NOT_FOUND)
         code = first_report(update, tx, &run, err);
     return code == MF_OK ? mf_action_record_event(tx, event, err) : code;

@@ -86,6 +86,28 @@ def reports_are_idempotent(server):
     check(details(server, "local-twice") == before, "nothing has changed")
 
 
+def children_of_a_retried_parent_begin_again(server):
+    run = "local-retry"
+    create(server, run)
+    codes = report(server, run, update(run, "a0", "RUNNING", 1),
+                   update(run, "failed", "RUNNING", 2, first=task("local.failed")),
+                   update(run, "open", "RUNNING", 2, first=task("local.open")),
+                   update(run, "failed", "FAILED", 3, version=1, errorInfo={"message": "no"}),
+                   update(run, "a0", "FAILED", 4, version=1, errorInfo={"message": "no"}))
+    check(codes == [0] * 5 and details(server, run, "open")["status"]["phase"] == "ACTION_PHASE_ABORTED", codes)
+    again = [update(run, "a0", "RUNNING", 5, attempt=2),
+             update(run, "failed", "RUNNING", 6, version=2), update(run, "open", "RUNNING", 6, version=1),
+             update(run, "failed", "SUCCEEDED", 7, version=3), update(run, "open", "SUCCEEDED", 8, version=2)]
+    for _ in range(2):  # also when it is sent again
+        check(report(server, run, *again) == [0] * 5, "they begin again")
+    for name in ("failed", "open"):
+        found = details(server, run, name)
+        check(found["status"]["phase"] == "ACTION_PHASE_SUCCEEDED" and found["status"]["attempts"] == 2, found["status"])
+        check(len(found["attempts"]) == 2 and found["attempts"][1]["phase"] == "ACTION_PHASE_SUCCEEDED", found)
+    check(details(server, run, "failed")["attempts"][0]["errorInfo"]["message"] == "no", "the first time is kept")
+    check(report(server, run, update(run, "a0", "SUCCEEDED", 9, attempt=2, version=1)) == [0], "the end")
+
+
 def one_bad_update_does_not_stop_the_others(server):
     create(server, "local-mixed")
     create(server, "local-other")
@@ -187,7 +209,8 @@ def names_are_made_and_checked(server):
 
 def main():
     with Server() as server:
-        for scenario in (the_story_of_a_run, reports_are_idempotent, one_bad_update_does_not_stop_the_others,
+        for scenario in (the_story_of_a_run, reports_are_idempotent,
+                         children_of_a_retried_parent_begin_again, one_bad_update_does_not_stop_the_others,
                          an_abort_reaches_everything_and_ends_the_reports, they_are_never_started_here,
                          both_services_show_them_and_only_them, names_are_made_and_checked):
             scenario(server)
