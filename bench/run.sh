@@ -6,8 +6,9 @@
 # Prints a table; bench/RESULTS.md keeps earlier ones with the machine and the commit.
 set -eu
 cd "$(dirname "$0")/.."
-ninja -C build/release --quiet bench/mayfly-bench
+ninja -C build/release --quiet bench/mayfly-bench bench/mayfly-watches
 bench=$PWD/build/release/bench/mayfly-bench
+watches=$PWD/build/release/bench/mayfly-watches
 folder=${BENCH_DIR:-build/bench}
 seconds=${SECONDS_EACH:-5}
 rounds=${ROUNDS:-3}
@@ -37,7 +38,13 @@ cpu() {
 }
 
 cd "$folder"
-for scenario in ${*:-fsync echo create-1 create deploy events details list watch}; do
+for scenario in ${*:-fsync echo create-1 create deploy events details list watch fan-out snapshot}; do
+    case $scenario in
+    fan-out | snapshot) # several rounds each; what open watches cost
+        "$watches" "$scenario" --port "$port" --pid "$server" --gate "$folder/gate"
+        continue
+        ;;
+    esac
     round=0
     while [ "$round" -lt "$rounds" ]; do
         before=$(cpu)
