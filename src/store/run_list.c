@@ -42,6 +42,7 @@ struct list {
     size_t count, cap;
     uint64_t skip; /* rows to pass over first */
     size_t looked_at;
+    size_t looks_end; /* of the statement at hand, when there is a budget */
     bool full, spent; /* the page, the budget */
     struct ref last;  /* the one that spent it */
 };
@@ -194,7 +195,7 @@ static bool is_spent(const struct list *list)
     if (!is_bounded(list) || list->plan.path.is_small)
         return false;
     bool ask = page->sys && list->looked_at >= LOOKS_MIN && list->looked_at % LOOKS_TURN == 0;
-    return list->looked_at >= page->budget || (ask && mf_mono_ns(page->sys) >= page->until_ns);
+    return list->looked_at >= list->looks_end || (ask && mf_mono_ns(page->sys) >= page->until_ns);
 }
 
 static enum mf_code look(struct list *list, struct mf_stmt *stmt, struct mf_error *err)
@@ -280,6 +281,18 @@ static enum mf_code add_merged(struct mf_select *select, const struct list *list
     return code;
 }
 
+/* Each part of a union looks at as many rows as the union gives. */
+static size_t bounded_rows(const struct list *list, size_t left)
+{
+    size_t parts = 0;
+    for (uint32_t phases = list->plan.phases; phases != 0; phases &= phases - 1)
+        parts++;
+    if (list->plan.path.by_phase != MF_MERGED || parts == 0)
+        return left;
+    size_t share = left / parts;
+    return share > LOOKS_MIN ? share : left < LOOKS_MIN ? left : LOOKS_MIN;
+}
+
 static enum mf_code run_part(struct list *list, enum part part, struct mf_error *err)
 {
     const struct mf_page *page = list->plan.page;
@@ -289,9 +302,10 @@ static enum mf_code run_part(struct list *list, enum part part, struct mf_error 
     if (!select)
         return mf_fail_memory(err);
     if (is_bounded(list))
-        rows.limit = page->budget - list->looked_at;
+        rows.limit = bounded_rows(list, page->budget - list->looked_at);
     else if (!list->has_rest && page->limit > 0)
         rows.limit = page->limit - list->count + (size_t)list->skip;
+    list->looks_end = list->looked_at + rows.limit;
     enum mf_code code =
         merged ? add_merged(select, list, part, &rows, err) : add_select(select, list, part, err);
     if (code != MF_OK)
