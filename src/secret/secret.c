@@ -31,7 +31,7 @@ static const char *scope_text(const struct mf_secret_id *id, char *memory, size_
     else if (id->domain.len > 0)
         snprintf(memory, size, " in domain %.*s", MF_FMT(mf_str_take(id->domain, 64)));
     else
-        snprintf(memory, size, " for all projects");
+        snprintf(memory, size, " among those for all projects");
     return memory;
 }
 

@@ -164,6 +164,17 @@ def c17_settings_count_in_runs(server):
     check(not spec.get("labels", {}).get("values") and not spec.get("envs", {}).get("values"), spec)
 
 
+def c17_resources_are_bounded(server):
+    """A task with 10m of a CPU gets two of them when that is the least; the variable of the thread pools shows it."""
+    out = server.data.parent / "threads"
+    put(server, key(DOMAIN), {"taskResource": {"min": {"cpu": quantity("1500m")}}})
+    run_spec(server, shell_task(f"echo $OMP_NUM_THREADS > {out}"))
+    check(out.read_text() == "2\n", out.read_text())
+    put(server, key(DOMAIN), {})
+    run_spec(server, shell_task(f"echo $OMP_NUM_THREADS > {out}"))
+    check(out.read_text() == "1\n", out.read_text())
+
+
 # ---- checks ----
 
 def c17_values_are_checked(server):
@@ -272,6 +283,7 @@ with Server() as server:
     bad_input(server)
     c17_settings_are_resolved(server)
     c17_settings_count_in_runs(server)
+    c17_resources_are_bounded(server)
     c17_values_are_checked(server)
     projects(server)
     survives_a_kill(server)

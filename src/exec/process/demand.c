@@ -2,6 +2,7 @@
 
 #include "base/quantity.h"
 #include "gen/flyteidl2/core/tasks.pb.h"
+#include "gen/flyteidl2/task/run.pb.h"
 
 #include <math.h>
 
@@ -84,6 +85,49 @@ void mf_demand_of(const struct pb_core_TaskTemplate *template, struct mf_demand 
         take_resources(template->target.container->resources, out);
     if (template->metadata)
         take_metadata(template->metadata, out);
+}
+
+static void take_bounds(struct pb_core_Resources_ResourceEntry *const *entries, uint32_t count,
+                        int64_t *cpu_milli, int64_t *memory_bytes)
+{
+    double amount;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!mf_quantity(entries[i]->value, &amount) || amount <= 0)
+            continue;
+        if (entries[i]->name == pb_core_Resources_CPU)
+            *cpu_milli = (int64_t)ceil(fmin(amount * 1000, CPU_MILLI_MAX));
+        else if (entries[i]->name == pb_core_Resources_MEMORY)
+            *memory_bytes = (int64_t)fmin(amount, BYTES_MAX);
+    }
+}
+
+void mf_demand_bounds_of(const struct pb_task_RunSpec *spec, struct mf_demand_bounds *out)
+{
+    *out = (struct mf_demand_bounds){0};
+    if (!spec || !spec->default_settings || !spec->default_settings->task_resource_defaults)
+        return;
+    const struct pb_task_TaskResourceDefaults *defaults = spec->default_settings->task_resource_defaults;
+    take_bounds(defaults->requests.items, defaults->requests.count, &out->cpu_milli_min,
+                &out->memory_bytes_min);
+    take_bounds(defaults->max.items, defaults->max.count, &out->cpu_milli_max, &out->memory_bytes_max);
+}
+
+void mf_demand_bound(struct mf_demand *demand, const struct mf_demand_bounds *bounds)
+{
+    if (demand->cpu_milli < bounds->cpu_milli_min)
+        demand->cpu_milli = bounds->cpu_milli_min;
+    if (bounds->cpu_milli_max > 0 && demand->cpu_milli > bounds->cpu_milli_max)
+        demand->cpu_milli = bounds->cpu_milli_max;
+    if (demand->memory_bytes < bounds->memory_bytes_min) {
+        demand->memory_bytes = bounds->memory_bytes_min;
+        demand->memory_asked = true;
+    }
+    if (bounds->memory_bytes_max <= 0)
+        return;
+    if (demand->memory_bytes > bounds->memory_bytes_max)
+        demand->memory_bytes = bounds->memory_bytes_max;
+    if (demand->memory_max_bytes == 0 || demand->memory_max_bytes > bounds->memory_bytes_max)
+        demand->memory_max_bytes = bounds->memory_bytes_max;
 }
 
 int64_t mf_demand_backoff_ns(const struct mf_demand *demand, int32_t n)

@@ -47,21 +47,19 @@ static enum mf_code read_demand(struct mf_look *look, const struct mf_action_row
     return MF_OK;
 }
 
-static enum mf_code read_max_active(struct mf_look *look, int64_t run_id, uint32_t *out)
+static enum mf_code read_run(struct mf_look *look, int64_t run_id)
 {
     struct mf_run_row run;
     void *spec = NULL;
-    if (look->run_id == run_id) {
-        *out = look->max_active;
+    if (look->run_id == run_id)
         return MF_OK;
-    }
     mf_arena_reset(look->scratch);
     enum mf_code code = mf_run_get(look->db, look->scratch, run_id, &run, &look->step.err);
     if (code == MF_OK)
         code = pb_decode(look->scratch, &pb_task_RunSpec_type, run.run_spec, &spec, &look->step.err);
     look->run_id = run_id;
     look->max_active = spec ? ((const struct pb_task_RunSpec *)spec)->max_action_concurrency : 0;
-    *out = look->max_active;
+    mf_demand_bounds_of(spec, &look->bounds);
     return code == MF_NOT_FOUND || code == MF_INVALID_ARGUMENT ? MF_OK : code;
 }
 
@@ -93,7 +91,9 @@ enum mf_code mf_look_details(struct mf_look *look, size_t from)
             continue;
         code = read_demand(look, &found->row, &found->demand);
         if (code == MF_OK)
-            code = read_max_active(look, found->row.run_id, &found->max_active);
+            code = read_run(look, found->row.run_id);
+        found->max_active = look->max_active;
+        mf_demand_bound(&found->demand, &look->bounds);
     }
     return code;
 }

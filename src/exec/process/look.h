@@ -29,8 +29,9 @@ struct mf_look {
     size_t count, cap;
     struct mf_db *db;
     struct mf_arena *scratch; /* for what is not kept */
-    int64_t run_id;           /* whose max_active is at hand */
+    int64_t run_id;           /* whose max_active and bounds are at hand */
     uint32_t max_active;
+    struct mf_demand_bounds bounds;
     bool failed;
 };
 

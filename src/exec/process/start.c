@@ -176,6 +176,7 @@ static enum mf_code build(struct start *start, struct mf_error *err)
 {
     struct mf_exec *exec = start->step.exec;
     struct mf_demand demand;
+    struct mf_demand_bounds bounds;
     struct mf_command_input input = {.config = &exec->config,
                                      .python = &exec->python,
                                      .run = &start->rows.run,
@@ -184,6 +185,8 @@ static enum mf_code build(struct start *start, struct mf_error *err)
                                      .template = start->rows.template,
                                      .run_spec = start->rows.run_spec};
     mf_demand_of(start->rows.template, &demand);
+    mf_demand_bounds_of(start->rows.run_spec, &bounds);
+    mf_demand_bound(&demand, &bounds);
     input.cpu_milli = demand.cpu_milli;
     input.work_dir = mf_str_from_c(start->work_dir);
     if (!mf_arena_defer(start->step.arena, wipe_secrets, start))

@@ -17,6 +17,7 @@
 #include "gen/flyteidl2/core/literals.pb.h"
 #include "gen/flyteidl2/core/tasks.pb.h"
 #include "gen/flyteidl2/task/common.pb.h"
+#include "gen/flyteidl2/task/run.pb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,47 @@ static enum mf_code load_inputs(void *ctx, const struct pb_task_Inputs **out, st
     (void)err;
     *out = ctx;
     return MF_OK;
+}
+
+/* What the settings say of every task. */
+static void settings_bound_what_a_task_gets(void **state)
+{
+    (void)state;
+    struct pb_core_Resources_ResourceEntry min_cpu = {.name = pb_core_Resources_CPU,
+                                                      .value = MF_STR("1500m")};
+    struct pb_core_Resources_ResourceEntry min_memory = {.name = pb_core_Resources_MEMORY,
+                                                         .value = MF_STR("1Gi")};
+    struct pb_core_Resources_ResourceEntry max_cpu = {.name = pb_core_Resources_CPU, .value = MF_STR("2")};
+    struct pb_core_Resources_ResourceEntry max_memory = {.name = pb_core_Resources_MEMORY,
+                                                         .value = MF_STR("2Gi")};
+    struct pb_core_Resources_ResourceEntry *min[] = {&min_cpu, &min_memory};
+    struct pb_core_Resources_ResourceEntry *max[] = {&max_cpu, &max_memory};
+    struct pb_task_TaskResourceDefaults resources = {.requests = {.items = min, .count = 2},
+                                                     .max = {.items = max, .count = 2}};
+    struct pb_task_DefaultSettings defaults = {.task_resource_defaults = &resources};
+    const struct pb_task_RunSpec spec = {.default_settings = &defaults};
+    struct mf_demand_bounds bounds;
+    struct mf_demand little = {.cpu_milli = 10, .memory_bytes = 1 << 20};
+    struct mf_demand much = {.cpu_milli = 64000,
+                             .memory_bytes = (int64_t)64 << 30,
+                             .memory_asked = true,
+                             .memory_max_bytes = (int64_t)65 << 30};
+    mf_demand_bounds_of(&spec, &bounds);
+    mf_demand_bound(&little, &bounds);
+    assert_int_equal(little.cpu_milli, 1500);
+    assert_int_equal(little.memory_bytes, (int64_t)1 << 30);
+    assert_true(little.memory_asked);
+    assert_int_equal(little.memory_max_bytes, (int64_t)2 << 30);
+    mf_demand_bound(&much, &bounds);
+    assert_int_equal(much.cpu_milli, 2000);
+    assert_int_equal(much.memory_bytes, (int64_t)2 << 30);
+    assert_int_equal(much.memory_max_bytes, (int64_t)2 << 30);
+    struct mf_demand same = {.cpu_milli = 10, .memory_bytes = 1 << 20};
+    mf_demand_bounds_of(NULL, &bounds);
+    mf_demand_bound(&same, &bounds);
+    assert_int_equal(same.cpu_milli, 10);
+    assert_int_equal(same.memory_bytes, 1 << 20);
+    assert_int_equal(same.memory_max_bytes, 0);
 }
 
 static void placeholders_are_replaced(void **state)
@@ -326,6 +368,7 @@ int main(void)
         cmocka_unit_test(what_does_not_end_is_tried_later_each_time),
         cmocka_unit_test_setup_teardown(quantities_are_those_of_kubernetes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(limits_stand_in_for_requests, set_up, tear_down),
+        cmocka_unit_test(settings_bound_what_a_task_gets),
         cmocka_unit_test_setup_teardown(placeholders_are_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(launch_survives_the_way_and_no_cut_of_it_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(outcome_is_read_as_it_was_written, set_up, tear_down),
