@@ -21,6 +21,7 @@ struct walk {
     struct mf_str reason, aborted_by;
     int64_t count;
     bool whole_run;
+    bool provisional;       /* what clients carry out may yet be told to have ended otherwise */
     struct mf_arena *names; /* of those waiting */
     struct mf_arena *page;  /* rows and events of one page */
     struct waiting *first;
@@ -63,6 +64,17 @@ static enum mf_code end_one(struct mf_tx *tx, struct mf_arena *arena, struct mf_
     return code == MF_OK ? mf_move_write(tx, row, true, err) : code;
 }
 
+/* Its client may still be at it, and cannot be stopped from here; the history is left to what it tells. */
+static enum mf_code end_for_now(struct mf_tx *tx, struct mf_action_row *row, struct mf_str reason,
+                                struct mf_error *err)
+{
+    row->phase = MF_PHASE_ABORTED;
+    row->abort_reason = reason;
+    row->system_retries = MF_ABORT_PROVISIONAL;
+    row->ended_at = mf_tx_now_ns(tx) > row->created_at ? mf_tx_now_ns(tx) : row->created_at;
+    return mf_move_write(tx, row, false, err);
+}
+
 static enum mf_code push(struct walk *walk, struct mf_str name, struct mf_error *err)
 {
     struct waiting *waiting = MF_NEW(walk->names, struct waiting);
@@ -87,7 +99,10 @@ static enum mf_code abort_page(struct walk *walk, struct mf_str parent, struct m
                             : mf_action_open_children(db, walk->page, walk->run_id, parent, MF_STR_EMPTY,
                                                       PAGE, take, walk, err);
     for (size_t i = 0; i < walk->row_count && code == MF_OK; i++) {
-        code = end_one(walk->tx, walk->page, walk->rows[i], walk->reason, walk->aborted_by, err);
+        struct mf_action_row *row = walk->rows[i];
+        code = walk->provisional && row->carrier == MF_CARRIER_CLIENT
+                   ? end_for_now(walk->tx, row, walk->reason, err)
+                   : end_one(walk->tx, walk->page, row, walk->reason, walk->aborted_by, err);
         if (code == MF_OK && !walk->whole_run)
             code = push(walk, walk->rows[i]->name, err);
         if (code == MF_OK)
@@ -139,6 +154,7 @@ enum mf_code mf_abort_below_ended(struct mf_tx *tx, const struct mf_action_row *
         .tx = tx,
         .run_id = row->run_id,
         .whole_run = root,
+        .provisional = true,
         .reason = mf_str_printf(arena, "its parent %.*s ended first (%s)", MF_FMT(row->name),
                                 mf_phase_word(row->phase)),
         .aborted_by = MF_STR_EMPTY,

@@ -135,6 +135,19 @@ static enum mf_code skip_to_attempt(const struct advance *advance, struct mf_err
     return code;
 }
 
+enum mf_code mf_action_revive(struct mf_tx *tx, struct mf_action_row *row, bool *revived,
+                              struct mf_error *err)
+{
+    *revived = row->phase == MF_PHASE_ABORTED && row->system_retries == MF_ABORT_PROVISIONAL;
+    if (!*revived)
+        return MF_OK;
+    row->phase = row->running_at > 0 ? MF_PHASE_RUNNING : MF_PHASE_QUEUED;
+    row->system_retries = 0;
+    row->abort_reason = MF_STR_EMPTY;
+    row->ended_at = 0;
+    return mf_move_write(tx, row, false, err);
+}
+
 enum mf_code mf_action_begin_again(struct mf_tx *tx, struct mf_action_row *row, struct mf_error *err)
 {
     enum mf_code code = mf_action_hide_failed(mf_tx_db(tx), row->run_id, row->name, err);
@@ -144,6 +157,7 @@ enum mf_code mf_action_begin_again(struct mf_tx *tx, struct mf_action_row *row, 
     begin_attempt(row, row->attempts + 1, mf_tx_now_ns(tx));
     row->phase = MF_PHASE_QUEUED;
     row->hidden = false;
+    row->system_retries = 0;
     row->abort_reason = MF_STR_EMPTY;
     row->aborted_by = MF_STR_EMPTY;
     return mf_move_write(tx, row, false, err);

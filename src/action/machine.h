@@ -95,6 +95,12 @@ enum mf_code mf_action_record(struct mf_tx *tx, const struct mf_run_row *run,
 enum mf_code mf_action_begin_again(struct mf_tx *tx, struct mf_action_row *row,
                                    struct mf_error *err) MF_CHECK_RESULT;
 
+/* An action that its client carries out and that was taken for aborted, only because its parent had ended, is
+ * reported on after all: it is open again. False, and nothing changes, for any other. */
+enum mf_code mf_action_revive(struct mf_tx *tx, struct mf_action_row *row, bool *revived,
+                              struct mf_error *err) MF_CHECK_RESULT;
+#define MF_ABORT_PROVISIONAL (-1) /* system_retries of such a row */
+
 /* Marks the action and everything below it ABORTED (of the root: everything in the run), as far as not
  * finished. *changed counts the actions that were; 0: it had ended, and nothing has changed.
  *

@@ -117,17 +117,21 @@ static enum mf_code first_report(const struct update *update, struct mf_tx *tx, 
 
 /* Whoever does not know that the action was aborted has to learn it. What was recorded before stays a
  * success, and so does the news that it was aborted. */
-static enum mf_code of_aborted(struct mf_tx *tx, const struct mf_action_row *row,
-                               const struct pb_workflow_ActionEvent *event, struct mf_error *err)
+static enum mf_code of_aborted(const struct mf_action_row *row, const struct pb_workflow_ActionEvent *event,
+                               struct mf_error *err)
 {
-    bool known = event->phase == MF_PHASE_ABORTED;
-    enum mf_code code = known ? MF_OK
-                              : mf_event_known(mf_tx_db(tx), row->run_id, row->name, (int32_t)event->attempt,
-                                               event->phase, (int32_t)event->version, &known, err);
-    if (code != MF_OK || known)
-        return code;
+    if (event->phase == MF_PHASE_ABORTED)
+        return MF_OK;
     return mf_fail(err, MF_ABORTED, "action %.*s was aborted (%.*s); it takes no more reports",
                    MF_FMT(row->name), MF_FMT(row->abort_reason));
+}
+
+static enum mf_code is_known(struct mf_tx *tx, const struct mf_action_row *row,
+                             const struct pb_workflow_ActionEvent *event, int32_t offset, bool *known,
+                             struct mf_error *err)
+{
+    return mf_event_known(mf_tx_db(tx), row->run_id, row->name, (int32_t)event->attempt + offset,
+                          event->phase, (int32_t)event->version, known, err);
 }
 
 /* When a parent is tried again its children are, under their old names, and the client counts their attempts
@@ -138,18 +142,22 @@ static enum mf_code next_report(struct mf_tx *tx, struct mf_action_row *row,
     struct pb_workflow_ActionEvent moved = *event;
     bool again = row->hidden && !mf_phase_is_terminal(event->phase);
     bool known = false;
+    bool revived = false;
     enum mf_code code = MF_OK;
-    if (again || row->user_retries > 0)
-        code = mf_event_known(mf_tx_db(tx), row->run_id, row->name, (int32_t)event->attempt, event->phase,
-                              (int32_t)event->version, &known, err);
+    if (again || row->user_retries > 0 || row->phase == MF_PHASE_ABORTED)
+        code = is_known(tx, row, event, 0, &known, err);
+    if (code == MF_OK && !known && !again && row->user_retries > 0)
+        code = is_known(tx, row, event, row->user_retries, &known, err);
     if (code != MF_OK || known)
         return code;
     if (again)
         code = mf_action_begin_again(tx, row, err);
+    else if (event->phase != MF_PHASE_ABORTED)
+        code = mf_action_revive(tx, row, &revived, err);
     if (code != MF_OK)
         return code;
     moved.attempt += (uint32_t)row->user_retries;
-    return row->phase == MF_PHASE_ABORTED ? of_aborted(tx, row, &moved, err)
+    return row->phase == MF_PHASE_ABORTED ? of_aborted(row, &moved, err)
                                           : mf_action_record_event(tx, &moved, err);
 }
 

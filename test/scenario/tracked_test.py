@@ -106,6 +106,15 @@ def children_of_a_retried_parent_begin_again(server):
         check(len(found["attempts"]) == 2 and found["attempts"][1]["phase"] == "ACTION_PHASE_SUCCEEDED", found)
     check(details(server, run, "failed")["attempts"][0]["errorInfo"]["message"] == "no", "the first time is kept")
     check(report(server, run, update(run, "a0", "SUCCEEDED", 9, attempt=2, version=1)) == [0], "the end")
+    # What is still at work when its parent fails ends as it says, unless somebody has aborted it.
+    run = "local-late"
+    create(server, run)
+    report(server, run, update(run, "a0", "RUNNING", 1), update(run, "slow", "RUNNING", 2, first=task("local.slow")),
+           update(run, "a0", "FAILED", 3, version=1, errorInfo={"message": "no"}))
+    check(report(server, run, update(run, "slow", "SUCCEEDED", 4, version=1)) == [0], "late, but true")
+    found = details(server, run, "slow")
+    check(found["status"]["phase"] == "ACTION_PHASE_SUCCEEDED" and found["status"]["durationMs"] == "3000", found)
+    check(found["attempts"][0]["phase"] == "ACTION_PHASE_SUCCEEDED", found["attempts"])
 
 
 def one_bad_update_does_not_stop_the_others(server):
