@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Services that are not there on purpose answer unimplemented, in the client's own words, with what to use instead."""
+
 import json
 
 from harness import Server, check
@@ -25,12 +26,17 @@ with Server() as server:
             check(path in error["message"] and advice in error["message"], error)
         status, headers, body = server.request("POST", f"/{path}", b"\0\0\0\0\0", {"content-type": "application/grpc"})
         headers = {name.lower(): value for name, value in headers.items()}
-        check(status == 200 and headers.get("grpc-status") == "12" and advice in headers["grpc-message"], (path, headers))
+        check(
+            status == 200 and headers.get("grpc-status") == "12" and advice in headers["grpc-message"], (path, headers)
+        )
         status, _, _ = server.request("POST", f"/{path}", b"\0\0\0\0\2{}", {"content-type": "application/connect+json"})
         check(status == 404, (path, status))
     # A service that is served is not called absent, whatever the method.
-    status, _, body = server.request("POST", "/flyteidl2.project.ProjectService/NoSuchMethod", b"{}",
-                                     {"content-type": "application/json"})
+    status, _, body = server.request(
+        "POST", "/flyteidl2.project.ProjectService/NoSuchMethod", b"{}", {"content-type": "application/json"}
+    )
     check(json.loads(body)["message"] == "flyteidl2.project.ProjectService/NoSuchMethod is not served here", body)
-    status, _, body = server.request("POST", "/flyteidl2.app.AppServices/X", b"{}", {"content-type": "application/json"})
+    status, _, body = server.request(
+        "POST", "/flyteidl2.app.AppServices/X", b"{}", {"content-type": "application/json"}
+    )
     check(json.loads(body)["message"] == "flyteidl2.app.AppServices/X is not served here", body)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """SecretService: life, scopes, pages, encryption at rest, keys; and how secrets reach tasks."""
+
 import base64
 import json
 import os
@@ -22,7 +23,9 @@ def ident(name, domain="", project="", organization="local"):
 
 
 def create(server, name, value=VALUE, domain="", project="", **spec):
-    server.call(SECRETS, "CreateSecret", {"id": ident(name, domain, project), "secretSpec": {"stringValue": value, **spec}})
+    server.call(
+        SECRETS, "CreateSecret", {"id": ident(name, domain, project), "secretSpec": {"stringValue": value, **spec}}
+    )
 
 
 def get(server, name, domain="", project=""):
@@ -47,22 +50,32 @@ def rows(server, sql="SELECT domain, project, name, key_id, wrapped, body FROM s
 
 # ---- the service ----
 
+
 def life(server):
     create(server, "life")
     secret = get(server, "life")
     check(secret["id"] == {"name": "life", "organization": "local"}, secret)
     metadata = secret["secretMetadata"]
-    check(metadata["createdTime"] and metadata["secretStatus"] == {
-        "overallStatus": "FULLY_PRESENT", "clusterStatus": [{"cluster": {"name": "local"}, "presenceStatus": "PRESENT"}]},
-        metadata)
+    check(
+        metadata["createdTime"]
+        and metadata["secretStatus"]
+        == {
+            "overallStatus": "FULLY_PRESENT",
+            "clusterStatus": [{"cluster": {"name": "local"}, "presenceStatus": "PRESENT"}],
+        },
+        metadata,
+    )
     server.call(SECRETS, "UpdateSecret", {"id": ident("life"), "secretSpec": {"stringValue": "other"}})
-    check(get(server, "life")["secretMetadata"]["createdTime"] == metadata["createdTime"], "an update keeps created_time")
+    check(
+        get(server, "life")["secretMetadata"]["createdTime"] == metadata["createdTime"], "an update keeps created_time"
+    )
     delete(server, "life")
     for method in ("GetSecret", "DeleteSecret"):
         text = refused("not_found", server.call, SECRETS, method, {"id": ident("life")})
         check('secret "life" not found' in text, text)
-    text = refused("not_found", server.call, SECRETS, "UpdateSecret",
-                   {"id": ident("life"), "secretSpec": {"stringValue": "other"}})
+    text = refused(
+        "not_found", server.call, SECRETS, "UpdateSecret", {"id": ident("life"), "secretSpec": {"stringValue": "other"}}
+    )
     check('secret "life" not found' in text, text)
     check(not [row for row in rows(server) if row[2] == "life"], "nothing is left of a deleted secret")
 
@@ -71,8 +84,13 @@ def empty_value(server):
     """An empty text is a value; none at all is not."""
     create(server, "empty", "")
     delete(server, "empty")
-    text = refused("invalid_argument", server.call, SECRETS, "CreateSecret",
-                   {"id": ident("none"), "secretSpec": {"type": "SECRET_TYPE_GENERIC"}})
+    text = refused(
+        "invalid_argument",
+        server.call,
+        SECRETS,
+        "CreateSecret",
+        {"id": ident("none"), "secretSpec": {"type": "SECRET_TYPE_GENERIC"}},
+    )
     check("value" in text, text)
 
 
@@ -80,8 +98,10 @@ def c29_the_type_is_kept(server):
     create(server, "pull", '{"auths": {}}', type="SECRET_TYPE_IMAGE_PULL_SECRET")
     check(get(server, "pull")["secretMetadata"]["type"] == "SECRET_TYPE_IMAGE_PULL_SECRET", get(server, "pull"))
     listed = server.call(SECRETS, "ListSecrets", {"limit": 100})["secrets"]
-    check([s["secretMetadata"]["type"] for s in listed if s["id"]["name"] == "pull"] == ["SECRET_TYPE_IMAGE_PULL_SECRET"],
-          listed)
+    check(
+        [s["secretMetadata"]["type"] for s in listed if s["id"]["name"] == "pull"] == ["SECRET_TYPE_IMAGE_PULL_SECRET"],
+        listed,
+    )
     server.call(SECRETS, "UpdateSecret", {"id": ident("pull"), "secretSpec": {"stringValue": "{}"}})
     check(get(server, "pull")["secretMetadata"]["type"] == "SECRET_TYPE_IMAGE_PULL_SECRET", "an update keeps the type")
     delete(server, "pull")
@@ -106,12 +126,18 @@ def scopes(server):
     create(server, "elsewhere", domain="production")
     check(names(server) == ["in-all", "in-domain", "in-project", "elsewhere"], names(server))
     check(names(server, domain=DOMAIN) == ["in-domain", "in-project"], names(server, domain=DOMAIN))
-    check(names(server, domain=DOMAIN, project=PROJECT) == ["in-project"], names(server, domain=DOMAIN, project=PROJECT))
+    check(
+        names(server, domain=DOMAIN, project=PROJECT) == ["in-project"], names(server, domain=DOMAIN, project=PROJECT)
+    )
     check(names(server, domain="nowhere") == [], "an unknown domain has no secrets")
     refused("invalid_argument", names, server, project=PROJECT)
     refused("invalid_argument", create, server, "half", project=PROJECT)
-    for name, domain, project in (("in-all", "", ""), ("in-domain", DOMAIN, ""), ("in-project", DOMAIN, PROJECT),
-                                  ("elsewhere", "production", "")):
+    for name, domain, project in (
+        ("in-all", "", ""),
+        ("in-domain", DOMAIN, ""),
+        ("in-project", DOMAIN, PROJECT),
+        ("elsewhere", "production", ""),
+    ):
         delete(server, name, domain, project)
 
 
@@ -150,7 +176,9 @@ def names_with_dots(server):
 def projects(server):
     server.call(PROJECTS, "CreateProject", {"project": {"id": "closed", "name": "Closed"}})
     create(server, "kept", domain=DOMAIN, project="closed")
-    server.call(PROJECTS, "UpdateProject", {"project": {"id": "closed", "name": "Closed", "state": "PROJECT_STATE_ARCHIVED"}})
+    server.call(
+        PROJECTS, "UpdateProject", {"project": {"id": "closed", "name": "Closed", "state": "PROJECT_STATE_ARCHIVED"}}
+    )
     refused("failed_precondition", create, server, "new", domain=DOMAIN, project="closed")
     check(get(server, "kept", DOMAIN, "closed")["id"]["project"] == "closed", "what is there stays readable")
     delete(server, "kept", DOMAIN, "closed")
@@ -169,6 +197,7 @@ def concurrent_creates(server):
         except Exception as error:
             check(getattr(error, "code", "") == "already_exists", error)
             won.append(False)
+
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -187,46 +216,66 @@ def bad_input(server):
         "id.project": {"missing": FINE, "empty": FINE, "long": (300, ("not_found", "id.project"))},
         "id.organization": {"missing": FINE, "empty": FINE, "long": (300, FINE)},
     }
-    read_rows = id_rows | {"id.domain": {"missing": BAD, "empty": BAD},
-                           "id.project": {"long": (300, ("not_found", "good"))}}
+    read_rows = id_rows | {
+        "id.domain": {"missing": BAD, "empty": BAD},
+        "id.project": {"long": (300, ("not_found", "good"))},
+    }
     create(server, "there", domain=DOMAIN, project=PROJECT)
     for method, target in (("CreateSecret", good_id), ("UpdateSecret", ident("there", DOMAIN, PROJECT))):
-        table = Table(server, SECRETS, method, {"id": target, "secretSpec": {"stringValue": VALUE,
-                                                                            "type": "SECRET_TYPE_GENERIC"}})
-        table.check(id_rows | {
-            "secretSpec": {"missing": ("invalid_argument", "secret_spec"), "empty": ("invalid_argument", "secret_spec")},
-            "secretSpec.stringValue": {"missing": ("invalid_argument", "value"), "long": ((1 << 20) + 1, BAD)},
-            "secretSpec.type": {"missing": FINE},
-        })
+        table = Table(
+            server, SECRETS, method, {"id": target, "secretSpec": {"stringValue": VALUE, "type": "SECRET_TYPE_GENERIC"}}
+        )
+        table.check(
+            id_rows
+            | {
+                "secretSpec": {
+                    "missing": ("invalid_argument", "secret_spec"),
+                    "empty": ("invalid_argument", "secret_spec"),
+                },
+                "secretSpec.stringValue": {"missing": ("invalid_argument", "value"), "long": ((1 << 20) + 1, BAD)},
+                "secretSpec.type": {"missing": FINE},
+            }
+        )
         table.refuse({"secretSpec.type": 9999}, BAD, "type")
         table.refuse({"id.project": "nobody"}, "not_found", "nobody")
         table.refuse({"id.domain": "nowhere"}, "invalid_argument", "domain")
     for method in ("GetSecret", "DeleteSecret"):
         Table(server, SECRETS, method, {"id": good_id}).check(read_rows)
         Table(server, SECRETS, method, {"id": good_id}).refuse({}, "not_found", "good")
-    Table(server, SECRETS, "ListSecrets", {"organization": "local", "domain": DOMAIN, "project": PROJECT, "limit": 10,
-                                           "token": ""}).check({
-        "organization": {"missing": FINE},
-        "domain": {"missing": BAD, "empty": BAD},
-        "project": {"missing": FINE},
-        "limit": {"missing": FINE},
-        "token": {"missing": FINE, "long": (3000, BAD)},
-    })
+    Table(
+        server,
+        SECRETS,
+        "ListSecrets",
+        {"organization": "local", "domain": DOMAIN, "project": PROJECT, "limit": 10, "token": ""},
+    ).check(
+        {
+            "organization": {"missing": FINE},
+            "domain": {"missing": BAD, "empty": BAD},
+            "project": {"missing": FINE},
+            "limit": {"missing": FINE},
+            "token": {"missing": FINE, "long": (3000, BAD)},
+        }
+    )
     Table(server, SECRETS, "ListSecrets", {"limit": 1}).refuse({"limit": -1}, "invalid_argument", "limit")
     delete(server, "there", DOMAIN, PROJECT)
 
 
 # ---- at rest ----
 
+
 def c29_values_are_nowhere(server):
     """Neither in the database, the log nor in answers, well-formed or not."""
     marker = "s3cr3t-marker-that-is-nowhere"
     create(server, "hidden", marker)
-    for body in (f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"stringValue": "{marker}", "type": 99}}}}',
-                 f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"stringValue": ["{marker}"]}}}}',
-                 f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"binaryValue": "!{marker}"}}}}',
-                 f'{{"id": {{"name": "hidden"}}, "secretSpec": "{marker}", "x'):
-        status, _, answer = server.request("POST", f"/{SECRETS}/CreateSecret", body, {"content-type": "application/json"})
+    for body in (
+        f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"stringValue": "{marker}", "type": 99}}}}',
+        f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"stringValue": ["{marker}"]}}}}',
+        f'{{"id": {{"name": "hidden"}}, "secretSpec": {{"binaryValue": "!{marker}"}}}}',
+        f'{{"id": {{"name": "hidden"}}, "secretSpec": "{marker}", "x',
+    ):
+        status, _, answer = server.request(
+            "POST", f"/{SECRETS}/CreateSecret", body, {"content-type": "application/json"}
+        )
         check(status == 400, (status, answer))
         check(marker.encode() not in answer, answer)
     everything = json.dumps([get(server, "hidden"), server.call(SECRETS, "ListSecrets", {})])
@@ -249,10 +298,19 @@ def key_file(server):
     text = path.read_text()
 
     def refused_start(what):
-        result = subprocess.run([MAYFLY, "serve", "--data-dir", server.data, "--listen", "127.0.0.1:0"],
-                                capture_output=True, text=True, timeout=60)
-        check(result.returncode == 1 and "secret-keys" in result.stderr and "copy" in result.stderr or
-              "chmod 600" in result.stderr, f"{what}: {result.returncode} {result.stderr}")
+        result = subprocess.run(
+            [MAYFLY, "serve", "--data-dir", server.data, "--listen", "127.0.0.1:0"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        check(
+            result.returncode == 1
+            and "secret-keys" in result.stderr
+            and "copy" in result.stderr
+            or "chmod 600" in result.stderr,
+            f"{what}: {result.returncode} {result.stderr}",
+        )
 
     path.unlink()
     refused_start("without the file")
@@ -277,15 +335,17 @@ def swapped_rows(server):
     create(server, "yours", "B", DOMAIN, PROJECT)
     server.stop()
     database = sqlite3.connect(server.data / "mayfly.db")
-    database.execute("UPDATE secret SET body = (SELECT body FROM secret WHERE name = 'mine'), wrapped = (SELECT wrapped "
-                     "FROM secret WHERE name = 'mine') WHERE name = 'yours'")
+    database.execute(
+        "UPDATE secret SET body = (SELECT body FROM secret WHERE name = 'mine'), wrapped = (SELECT wrapped "
+        "FROM secret WHERE name = 'mine') WHERE name = 'yours'"
+    )
     database.commit()
     database.close()
     server.start()
     run = server.create_run(with_secrets("true", {"key": "yours", "envVar": "YOURS", "mountRequirement": "ENV_VAR"}))
     ended = server.wait_run(run)
     check(ended["status"]["phase"] == "ACTION_PHASE_FAILED", ended)
-    check('secret \"yours\" does not open' in ended["errorInfo"]["message"], ended["errorInfo"])
+    check('secret "yours" does not open' in ended["errorInfo"]["message"], ended["errorInfo"])
     delete(server, "mine", DOMAIN, PROJECT)
     delete(server, "yours", DOMAIN, PROJECT)
 
@@ -297,13 +357,16 @@ def rotation(server):
     old = (server.data / "secret-keys").read_text()
 
     def rotate():
-        return subprocess.run([MAYFLY, "secret", "rotate-key", "--data-dir", server.data], capture_output=True, text=True,
-                              timeout=60)
+        return subprocess.run(
+            [MAYFLY, "secret", "rotate-key", "--data-dir", server.data], capture_output=True, text=True, timeout=60
+        )
 
     def changed(after):
         check([row[:3] for row in after] == [row[:3] for row in before], after)
-        check(all(a[3] != b[3] and a[4] != b[4] and a[5] == b[5] for a, b in zip(after, before)),
-              "the small keys are sealed anew, the values are as they were")
+        check(
+            all(a[3] != b[3] and a[4] != b[4] and a[5] == b[5] for a, b in zip(after, before, strict=True)),
+            "the small keys are sealed anew, the values are as they were",
+        )
 
     result = rotate()  # while the server runs
     check(result.returncode == 0 and "rotated" in result.stdout, f"{result}")
@@ -318,8 +381,9 @@ def rotation(server):
     changed(rows(server))
     # A crash in the middle: the new key is in the file, the rows are still under the old one.
     path = server.data / "secret-keys"
-    path.write_text("0123456789abcdef " + base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=") + "\n" +
-                    path.read_text())
+    path.write_text(
+        "0123456789abcdef " + base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=") + "\n" + path.read_text()
+    )
     path.chmod(0o600)
     before = rows(server)
     server.start()
@@ -335,6 +399,7 @@ def keys(server):
 
 # ---- in tasks ----
 
+
 def with_secrets(script, *secrets, **more):
     spec = shell_task(script, **more)
     spec["taskTemplate"]["securityContext"] = {"secrets": list(secrets)}
@@ -345,14 +410,21 @@ def seen_by_task(server, key, domain=DOMAIN, project=PROJECT):
     """What a task of the project finds in its variable."""
     out = server.data.parent / f"seen-{time.monotonic_ns()}"
     spec = with_secrets(f'printf %s "$SEEN" > {out}', {"key": key, "envVar": "SEEN", "mountRequirement": "ENV_VAR"})
-    run = server.call("flyteidl2.workflow.RunService", "CreateRun", {
-        "taskSpec": spec, "inputs": {}, "projectId": {"name": project, "domain": domain}})
+    run = server.call(
+        "flyteidl2.workflow.RunService",
+        "CreateRun",
+        {"taskSpec": spec, "inputs": {}, "projectId": {"name": project, "domain": domain}},
+    )
     name = run["run"]["action"]["id"]["run"]["name"]
 
     def ended():
-        details = server.call("flyteidl2.workflow.RunService", "GetRunDetails", {
-            "runId": {"project": project, "domain": domain, "name": name}})["details"]["action"]
+        details = server.call(
+            "flyteidl2.workflow.RunService",
+            "GetRunDetails",
+            {"runId": {"project": project, "domain": domain, "name": name}},
+        )["details"]["action"]
         return details["status"].get("phase") in ("ACTION_PHASE_SUCCEEDED", "ACTION_PHASE_FAILED") and details
+
     action = eventually(ended, "the task has ended")
     check(action["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", json.dumps(action.get("errorInfo")))
     return out.read_text()
@@ -368,7 +440,9 @@ def cascade(server):
     check(seen_by_task(server, "where") == "project", "project")
     check(seen_by_task(server, "where", domain="production") == "global", "other domains see the global one")
     # No cache that has to be told: the next task sees what was just written (weak spot 29).
-    server.call(SECRETS, "UpdateSecret", {"id": ident("where", DOMAIN, PROJECT), "secretSpec": {"stringValue": "newer"}})
+    server.call(
+        SECRETS, "UpdateSecret", {"id": ident("where", DOMAIN, PROJECT), "secretSpec": {"stringValue": "newer"}}
+    )
     check(seen_by_task(server, "where") == "newer", "c29: an update counts at once")
     delete(server, "where", DOMAIN, PROJECT)
     check(seen_by_task(server, "where") == "domain", "after the delete")
@@ -381,8 +455,10 @@ def only_the_environment(server):
     marker = "in-the-environment-only"
     create(server, "env", marker, DOMAIN, PROJECT)
     gate, ready = server.data.parent / "gate", server.data.parent / "ready"
-    script = (f'[ "$TOKEN" = {marker[:3]}"{marker[3:]}" ] || exit 9; touch {ready}; '
-              f'while [ ! -e {gate} ]; do sleep 0.05; done')
+    script = (
+        f'[ "$TOKEN" = {marker[:3]}"{marker[3:]}" ] || exit 9; touch {ready}; '
+        f"while [ ! -e {gate} ]; do sleep 0.05; done"
+    )
     script = script.replace(marker[:3] + '"' + marker[3:] + '"', marker[:3] + '""' + marker[3:])
     run = server.create_run(with_secrets(script, {"key": "env", "envVar": "TOKEN", "mountRequirement": "ENV_VAR"}))
     eventually(ready.exists, "the task runs")
@@ -403,12 +479,17 @@ def only_the_environment(server):
 def as_files(server):
     out = server.data.parent / "files"
     create(server, "plain", "of-a-file\n", DOMAIN, PROJECT)
-    server.call(SECRETS, "CreateSecret", {"id": ident("raw.bin"), "secretSpec": {
-        "binaryValue": base64.b64encode(b"\0\1\2").decode()}})
-    spec = with_secrets(f'cd "$FLYTE_SECRETS_DEFAULT_DIR" && stat -c "%a %n" plain group/raw.bin > {out} && cat plain >> {out} '
-                        f'&& od -An -tx1 group/raw.bin >> {out} && pwd >> {out} && exit 3',
-                        {"key": "plain", "mountRequirement": "FILE"},
-                        {"key": "raw.bin", "group": "group", "mountRequirement": "FILE"})
+    server.call(
+        SECRETS,
+        "CreateSecret",
+        {"id": ident("raw.bin"), "secretSpec": {"binaryValue": base64.b64encode(b"\0\1\2").decode()}},
+    )
+    spec = with_secrets(
+        f'cd "$FLYTE_SECRETS_DEFAULT_DIR" && stat -c "%a %n" plain group/raw.bin > {out} && cat plain >> {out} '
+        f"&& od -An -tx1 group/raw.bin >> {out} && pwd >> {out} && exit 3",
+        {"key": "plain", "mountRequirement": "FILE"},
+        {"key": "raw.bin", "group": "group", "mountRequirement": "FILE"},
+    )
     ended = server.wait_run(server.create_run(spec))
     check(ended["status"]["phase"] == "ACTION_PHASE_FAILED", ended)
     lines = out.read_text().splitlines()
@@ -426,12 +507,17 @@ def a_missing_secret(server):
     ended = server.wait_run(server.create_run(spec))
     check(ended["status"]["phase"] == "ACTION_PHASE_FAILED" and ended["status"]["attempts"] == 1, ended["status"])
     info = ended["errorInfo"]
-    check(info["kind"] == "KIND_USER" and 'no secret "absent"' in info["message"] and
-          "flyte create secret absent" in info["message"], info)
+    check(
+        info["kind"] == "KIND_USER"
+        and 'no secret "absent"' in info["message"]
+        and "flyte create secret absent" in info["message"],
+        info,
+    )
     for name in ("RUN_NAME", "1X", "A B"):
         create(server, "odd", "x")
-        ended = server.wait_run(server.create_run(with_secrets(
-            "true", {"key": "odd", "envVar": name, "mountRequirement": "ENV_VAR"})))
+        ended = server.wait_run(
+            server.create_run(with_secrets("true", {"key": "odd", "envVar": name, "mountRequirement": "ENV_VAR"}))
+        )
         delete(server, "odd")
         check(ended["status"]["phase"] == "ACTION_PHASE_FAILED" and name in ended["errorInfo"]["message"], ended)
 
@@ -440,18 +526,42 @@ def default_names(server):
     """Without a name the variable is the one that older SDKs look for."""
     create(server, "my-key.v1", "x")
     out = server.data.parent / "default"
-    ended = server.wait_run(server.create_run(with_secrets(
-        f'echo "$_FSEC_MY_KEY_V1 $_FSEC_GRP_MY_KEY_V1 $FLYTE_SECRETS_ENV_PREFIX" > {out}', {"key": "my-key.v1"},
-        {"key": "my-key.v1", "group": "grp"})))
+    ended = server.wait_run(
+        server.create_run(
+            with_secrets(
+                f'echo "$_FSEC_MY_KEY_V1 $_FSEC_GRP_MY_KEY_V1 $FLYTE_SECRETS_ENV_PREFIX" > {out}',
+                {"key": "my-key.v1"},
+                {"key": "my-key.v1", "group": "grp"},
+            )
+        )
+    )
     check(ended["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", ended)
     check(out.read_text() == "x x _FSEC_\n", out.read_text())
     delete(server, "my-key.v1")
 
 
 with Server() as server:
-    for scenario in (life, empty_value, c29_the_type_is_kept, c29_errors_name_the_secret, scopes, c29_pages_are_full,
-                     names_with_dots, projects, concurrent_creates, bad_input, c29_values_are_nowhere, key_file,
-                     cascade, only_the_environment, as_files, a_missing_secret, default_names, swapped_rows, rotation):
+    for scenario in (
+        life,
+        empty_value,
+        c29_the_type_is_kept,
+        c29_errors_name_the_secret,
+        scopes,
+        c29_pages_are_full,
+        names_with_dots,
+        projects,
+        concurrent_creates,
+        bad_input,
+        c29_values_are_nowhere,
+        key_file,
+        cascade,
+        only_the_environment,
+        as_files,
+        a_missing_secret,
+        default_names,
+        swapped_rows,
+        rotation,
+    ):
         begin = time.monotonic()
         scenario(server)
         print(f"{scenario.__name__} {time.monotonic() - begin:.1f}s", flush=True)

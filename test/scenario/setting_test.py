@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """SettingsService: scopes and what they inherit, versions, checks of values; and that settings count in runs."""
+
 import json
 import threading
 
@@ -32,7 +33,9 @@ def create(server, scope, settings):
 
 
 def update(server, scope, settings, version):
-    return server.call(SETTINGS, "UpdateSettings", {"key": scope, "settings": settings, "version": version})["settingsRecord"]
+    return server.call(SETTINGS, "UpdateSettings", {"key": scope, "settings": settings, "version": version})[
+        "settingsRecord"
+    ]
 
 
 def put(server, scope, settings):
@@ -53,10 +56,12 @@ def run_spec(server, spec=None, **more):
     name = server.create_run(spec or shell_task("true"), **more)
     server.wait_run(name)
     return server.call(RUNS, "GetRunDetails", {"runId": {"project": PROJECT, "domain": DOMAIN, "name": name}})[
-        "details"]["runSpec"]
+        "details"
+    ]["runSpec"]
 
 
 # ---- versions ----
+
 
 def versions(server):
     scope = key("staging")
@@ -86,6 +91,7 @@ def one_of_eight_updates_wins(server):
         except CallError as error:
             check(error.code == "failed_precondition", error)
             won.append(False)
+
     threads = [threading.Thread(target=attempt, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
@@ -97,11 +103,14 @@ def one_of_eight_updates_wins(server):
 
 # ---- scopes ----
 
+
 def levels(server):
     """Broadest first, as deep as the key; one that has nothing is empty, with version 0."""
-    for scope, keys in ((key(), [{}]), (key("production"), [{}, {"domain": "production"}]),
-                        (key("production", PROJECT), [{}, {"domain": "production"},
-                                                      {"domain": "production", "project": PROJECT}])):
+    for scope, keys in (
+        (key(), [{}]),
+        (key("production"), [{}, {"domain": "production"}]),
+        (key("production", PROJECT), [{}, {"domain": "production"}, {"domain": "production", "project": PROJECT}]),
+    ):
         answer = server.call(SETTINGS, "GetSettingsForEdit", {"key": scope})
         got = [{name: part for name, part in level["key"].items() if name != "org"} for level in answer["levels"]]
         check(got == keys and answer["requestedKey"]["org"] == "local", answer)
@@ -115,35 +124,66 @@ def levels(server):
 
 def c17_settings_are_resolved(server):
     org, domain, project = key(), key(DOMAIN), key(DOMAIN, PROJECT)
-    put(server, org, {
-        "run": {"defaultQueue": text("org-queue"), "maxActionConcurrency": {"state": VALUE, "intValue": "7"}},
-        "security": {"serviceAccount": text("org-account")},
-        "labels": entries(team="org", keep="org"), "annotations": entries(a="org"),
-        "environmentVariables": entries(A="org", B="org"),
-        "taskResource": {"min": {"cpu": quantity("500m")}, "mirrorLimitsRequest": {"state": VALUE, "boolValue": True}}})
-    put(server, domain, {
-        "run": {"defaultQueue": text("domain-queue")}, "security": {"serviceAccount": {"state": UNSET}},
-        "labels": entries(team="domain"), "annotations": {"state": UNSET},
-        "taskResource": {"max": {"memory": quantity("4Gi")}}})
-    put(server, project, {"labels": entries(own="project"), "annotations": entries(b="project"),
-                          "run": {"defaultQueue": {"state": "SETTING_STATE_INHERIT"}}})
+    put(
+        server,
+        org,
+        {
+            "run": {"defaultQueue": text("org-queue"), "maxActionConcurrency": {"state": VALUE, "intValue": "7"}},
+            "security": {"serviceAccount": text("org-account")},
+            "labels": entries(team="org", keep="org"),
+            "annotations": entries(a="org"),
+            "environmentVariables": entries(A="org", B="org"),
+            "taskResource": {
+                "min": {"cpu": quantity("500m")},
+                "mirrorLimitsRequest": {"state": VALUE, "boolValue": True},
+            },
+        },
+    )
+    put(
+        server,
+        domain,
+        {
+            "run": {"defaultQueue": text("domain-queue")},
+            "security": {"serviceAccount": {"state": UNSET}},
+            "labels": entries(team="domain"),
+            "annotations": {"state": UNSET},
+            "taskResource": {"max": {"memory": quantity("4Gi")}},
+        },
+    )
+    put(
+        server,
+        project,
+        {
+            "labels": entries(own="project"),
+            "annotations": entries(b="project"),
+            "run": {"defaultQueue": {"state": "SETTING_STATE_INHERIT"}},
+        },
+    )
     record = merged(server, project)
     got = record["settings"]
     check(record["version"] == for_edit(server, project)[-1]["version"], "the version is that of the scope asked for")
     check(got["run"]["defaultQueue"] == {**text("domain-queue"), "scopeLevel": "SCOPE_LEVEL_DOMAIN"}, got["run"])
-    check(got["run"]["maxActionConcurrency"] == {"state": VALUE, "intValue": "7"}, "the level org is the default of JSON")
+    check(
+        got["run"]["maxActionConcurrency"] == {"state": VALUE, "intValue": "7"}, "the level org is the default of JSON"
+    )
     check(got["security"]["serviceAccount"] == {"state": UNSET, "scopeLevel": "SCOPE_LEVEL_DOMAIN"}, got["security"])
     check(got["labels"]["mapValue"]["entries"] == {"team": "domain", "keep": "org", "own": "project"}, got["labels"])
     check(got["labels"]["scopeLevel"] == "SCOPE_LEVEL_PROJECT", got["labels"])
     check(got["annotations"]["mapValue"]["entries"] == {"b": "project"}, got["annotations"])
     check(got["environmentVariables"]["mapValue"]["entries"] == {"A": "org", "B": "org"}, got["environmentVariables"])
-    check(got["taskResource"]["min"]["cpu"]["quantityValue"] == "500m" and
-          got["taskResource"]["max"]["memory"]["quantityValue"] == "4Gi" and
-          got["taskResource"]["mirrorLimitsRequest"]["boolValue"] is True, got["taskResource"])
+    check(
+        got["taskResource"]["min"]["cpu"]["quantityValue"] == "500m"
+        and got["taskResource"]["max"]["memory"]["quantityValue"] == "4Gi"
+        and got["taskResource"]["mirrorLimitsRequest"]["boolValue"] is True,
+        got["taskResource"],
+    )
     wider = merged(server, key("production", PROJECT))["settings"]
     check(wider["labels"]["mapValue"]["entries"] == {"team": "org", "keep": "org"}, "other domains are not touched")
     # For editing each level shows what it has itself.
-    own = [level["settings"].get("labels", {}).get("mapValue", {}).get("entries", {}) for level in for_edit(server, project)]
+    own = [
+        level["settings"].get("labels", {}).get("mapValue", {}).get("entries", {})
+        for level in for_edit(server, project)
+    ]
     check(own == [{"team": "org", "keep": "org"}, {"team": "domain"}, {"own": "project"}], own)
 
 
@@ -153,8 +193,9 @@ def c17_settings_count_in_runs(server):
     check(spec.get("labels", {}).get("values") == {"team": "domain", "keep": "org", "own": "project"}, spec)
     variables = {pair["key"]: pair["value"] for pair in spec.get("envs", {}).get("values", [])}
     check(variables == {"A": "org", "B": "org"}, spec)
-    spec = run_spec(server, runSpec={"labels": {"values": {"team": "run"}},
-                                     "envs": {"values": [{"key": "B", "value": "run"}]}})
+    spec = run_spec(
+        server, runSpec={"labels": {"values": {"team": "run"}}, "envs": {"values": [{"key": "B", "value": "run"}]}}
+    )
     check(spec["labels"]["values"]["team"] == "run" and spec["labels"]["values"]["own"] == "project", spec)
     variables = {pair["key"]: pair["value"] for pair in spec["envs"]["values"]}
     check(variables == {"A": "org", "B": "run"}, "what the run says itself comes first")
@@ -176,6 +217,7 @@ def c17_resources_are_bounded(server):
 
 
 # ---- checks ----
+
 
 def c17_values_are_checked(server):
     scope = key("staging")
@@ -212,20 +254,35 @@ def c17_values_are_checked(server):
         check(word in said, f"{word}: {said}")
     # What is not in the state VALUE says nothing, and so cannot be wrong.
     put(server, scope, {"taskResource": {"min": {"cpu": {"quantityValue": "nonsense"}}}})
-    put(server, scope, {
-        "run": {"runBaseDir": text("s3://mayfly/base"), "defaultQueue": text(""), "maxActionConcurrency":
-                {"state": VALUE, "intValue": "0"}},
-        "labels": entries(**{"example.org/app": "", "app_1": "v1.0"}), "annotations": entries(a="any text: ä"),
-        "environmentVariables": entries(_A="", **{"a.b-c": "x=y"}),
-        "taskResource": {"min": {"cpu": quantity("1e3"), "gpu": quantity("1")},
-                         "defaultAccelerator": {"state": VALUE, "acceleratorValue": {
-                             "device": "nvidia-l4", "acceleratorModel": "NVIDIA_L4"}}}})
+    put(
+        server,
+        scope,
+        {
+            "run": {
+                "runBaseDir": text("s3://mayfly/base"),
+                "defaultQueue": text(""),
+                "maxActionConcurrency": {"state": VALUE, "intValue": "0"},
+            },
+            "labels": entries(**{"example.org/app": "", "app_1": "v1.0"}),
+            "annotations": entries(a="any text: ä"),
+            "environmentVariables": entries(_A="", **{"a.b-c": "x=y"}),
+            "taskResource": {
+                "min": {"cpu": quantity("1e3"), "gpu": quantity("1")},
+                "defaultAccelerator": {
+                    "state": VALUE,
+                    "acceleratorValue": {"device": "nvidia-l4", "acceleratorModel": "NVIDIA_L4"},
+                },
+            },
+        },
+    )
 
 
 def projects(server):
     server.call(PROJECTS, "CreateProject", {"project": {"id": "closed", "name": "Closed"}})
     create(server, key(DOMAIN, "closed"), {"podTemplateName": text("x")})
-    server.call(PROJECTS, "UpdateProject", {"project": {"id": "closed", "name": "Closed", "state": "PROJECT_STATE_ARCHIVED"}})
+    server.call(
+        PROJECTS, "UpdateProject", {"project": {"id": "closed", "name": "Closed", "state": "PROJECT_STATE_ARCHIVED"}}
+    )
     refused("failed_precondition", update, server, key(DOMAIN, "closed"), {}, 1)
     check(merged(server, key(DOMAIN, "closed"))["settings"]["podTemplateName"]["stringValue"] == "x", "still readable")
 
@@ -248,7 +305,10 @@ def bad_input(server):
         "settings.run": {"missing": FINE},
         "settings.run.defaultQueue": {"missing": FINE},
         "settings.run.defaultQueue.state": {"missing": FINE},
-        "settings.run.defaultQueue.stringValue": {"missing": FINE, "long": (1025, ("invalid_argument", "run.default_queue"))},
+        "settings.run.defaultQueue.stringValue": {
+            "missing": FINE,
+            "long": (1025, ("invalid_argument", "run.default_queue")),
+        },
         "settings.labels": {"missing": FINE},
         "settings.labels.state": {"missing": FINE},
         "settings.labels.mapValue": {"missing": FINE},
@@ -257,23 +317,27 @@ def bad_input(server):
     }
     settings = {"run": {"defaultQueue": text("q")}, "labels": entries(a="b")}
     for method, more, extra in (
-            ("CreateSettings", {}, {}),
-            ("UpdateSettings", {"version": 1}, {"version": {"missing": BAD}})):
+        ("CreateSettings", {}, {}),
+        ("UpdateSettings", {"version": 1}, {"version": {"missing": BAD}}),
+    ):
         target = key("production", PROJECT) if method == "CreateSettings" else scope
         table = Table(server, SETTINGS, method, {"key": target, "settings": settings, **more})
         table.check(rows | fields | extra)
         table.refuse({"settings.run.defaultQueue.state": 9999}, "invalid_argument", "run.default_queue.state")
         table.refuse({"key.project": "nobody"}, "not_found", "nobody")
     Table(server, SETTINGS, "UpdateSettings", {"key": scope, "settings": settings, "version": 1}).refuse(
-        {"version": "9223372036854775808"}, "invalid_argument", "version")
+        {"version": "9223372036854775808"}, "invalid_argument", "version"
+    )
 
 
 def survives_a_kill(server):
     put(server, key("production"), {"podTemplateName": text("durable")})
     server.kill()
     server.start()
-    check(merged(server, key("production"))["settings"]["podTemplateName"]["stringValue"] == "durable", json.dumps(
-        merged(server, key("production"))))
+    check(
+        merged(server, key("production"))["settings"]["podTemplateName"]["stringValue"] == "durable",
+        json.dumps(merged(server, key("production"))),
+    )
 
 
 with Server() as server:
