@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bad input for the services of state: each field missing, empty, too long, of a wrong kind; the store stays as it is."""
+"""Bad input for the services of state: each field missing, empty, of a wrong kind; the store stays as it is."""
 from badinput import BAD, FINE, Table, store_digest
 from harness import (ACTIONS, DOMAIN, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, run_id,
                      shell_task)
@@ -46,7 +46,8 @@ def aborts(server):
 
 
 def signals(server):
-    table = Table(server, RUNS, "SignalEvent", {"actionId": action_id("root", "ask"), "payload": {"boolValue": True}})
+    good = {"actionId": action_id("root", "ask"), "payload": {"boolValue": True}}
+    table = Table(server, RUNS, "SignalEvent", good)
     table.check({**action_rows("actionId"), "payload": {"missing": BAD, "empty": (BAD, "payload")}},
                 skip={"payload.boolValue": "the kind of the payload"})
     foreign(table, "actionId")
@@ -55,7 +56,8 @@ def signals(server):
     value = {"scalar": {"primitive": {"boolean": True}}}
     table = Table(server, ACTIONS, "Signal", {
         "actionId": action_id("root", "ask"), "parentActionName": "a0", "value": value})
-    table.check({**action_rows("actionId"), "parentActionName": TEXT, "value": {"missing": BAD, "empty": (BAD, "value")}},
+    table.check({**action_rows("actionId"), "parentActionName": TEXT,
+                 "value": {"missing": BAD, "empty": (BAD, "value")}},
                 skip={"value.scalar": "kinds of values"})
     foreign(table, "actionId")
     table.refuse({"value": {"scalar": {"noneType": {}}}}, "invalid_argument", "value")
@@ -98,7 +100,8 @@ def states(server):
     table.refuse({"state": "x" * 3}, "invalid_argument", "state")
     table.refuse({"state": '{"a": "' + "x" * (1 << 20) + '"}'}, "invalid_argument", "state")
     Table(server, STATE, "Get", {"actionId": action_id("root", "ask")}).check(action_rows("actionId"))
-    update = {"actionId": action_id("root", "ask"), "attempt": 1, "status": {"phase": "ACTION_PHASE_RUNNING", "attempts": 1}}
+    update = {"actionId": action_id("root", "ask"), "attempt": 1,
+              "status": {"phase": "ACTION_PHASE_RUNNING", "attempts": 1}}
     table = Table(server, ACTIONS, "Update", update)
     table.check({**action_rows("actionId"), "attempt": {"missing": FINE}, "status": {"missing": BAD},
                  "status.phase": {"missing": FINE, "enum": BAD}, "status.attempts": {"missing": FINE}})
@@ -123,7 +126,8 @@ def reports(server):
     table = Table(server, INTERNAL, "RecordAction", record)
     table.check({**action_rows("actionId"), "parent": NONE, "inputUri": NONE, "task": NONE},
                 skip={"task.spec": "create_test"})
-    told(server, INTERNAL, "RecordAction", {key: value for key, value in record.items() if key != "task"}, 3, "spec")
+    without_task = {key: value for key, value in record.items() if key != "task"}
+    told(server, INTERNAL, "RecordAction", without_task, 3, "spec")
     told(server, INTERNAL, "RecordAction", record | {"actionId": action_id("nowhere", "far")}, 5, "nowhere")
     told(server, INTERNAL, "RecordAction", {**record, "parent": ""}, 3, "parent")
     status = {"actionId": action_id("root", "open"), "status": {"phase": "ACTION_PHASE_RUNNING", "attempts": 1}}
@@ -138,7 +142,8 @@ def reports(server):
             "events[0].attempt": {"missing": FINE}, "events[0].phase": NONE, "events[0].version": {"missing": FINE}}
     for service, method in ((INTERNAL, "RecordActionEvents"), (PROXY, "Record")):
         Table(server, service, method, {"events": [event]}).check(rows)
-    for change, word in (({"attempt": 200000}, "attempt"), ({"phase": 99}, "phase"), ({"version": 4294967295}, "version")):
+    for change, word in (({"attempt": 200000}, "attempt"), ({"phase": 99}, "phase"),
+                         ({"version": 4294967295}, "version")):
         told(server, INTERNAL, "RecordActionEvents", {"events": [event | change]}, 3, word)
     told(server, INTERNAL, "RecordActionEvents", {"events": [event | {"id": action_id("nowhere", "x")}]}, 5, "nowhere")
 
@@ -160,7 +165,8 @@ def tracked_runs(server):
                  **action_rows("updates[0].event.id"), "updates[0].event.attempt": {"missing": FINE},
                  "updates[0].event.phase": NONE, "updates[0].event.version": NONE})
     for change, code, word in (({"id": action_id("local-other")}, 3, "run_id"), ({"attempt": 0}, 3, "attempt"),
-                               ({"attempt": 200000}, 3, "attempt"), ({"phase": 0}, 3, "phase"), ({"phase": 99}, 3, "phase"),
+                               ({"attempt": 200000}, 3, "attempt"), ({"phase": 0}, 3, "phase"),
+                               ({"phase": 99}, 3, "phase"),
                                ({"version": 4294967295}, 3, "version")):
         told(server, TRACKED, "ReportActions", report | {"updates": [{"event": update["event"] | change}]}, code, word)
     for method in ("GetRunDetails", "ListActions", "AbortRun"):

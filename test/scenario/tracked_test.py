@@ -60,7 +60,8 @@ def the_story_of_a_run(server):
                    update("local-story", "bare", "SUCCEEDED", 6))
     check(codes == [0] * 8, codes)
     child = details(server, "local-story", "child")
-    check([attempt["phase"] for attempt in child["attempts"]] == ["ACTION_PHASE_FAILED", "ACTION_PHASE_SUCCEEDED"], child)
+    phases = [attempt["phase"] for attempt in child["attempts"]]
+    check(phases == ["ACTION_PHASE_FAILED", "ACTION_PHASE_SUCCEEDED"], child)
     check(child["attempts"][0]["errorInfo"]["message"] == "first", child)
     check(child["status"]["attempts"] == 2 and child["status"]["durationMs"] == "5000", child["status"])
     check(child["metadata"]["parent"] == "a0" and child["metadata"]["group"] == "stage", child["metadata"])
@@ -102,7 +103,7 @@ def children_of_a_retried_parent_begin_again(server):
         check(report(server, run, *again) == [0] * 5, "they begin again")
     for name in ("failed", "open"):
         found = details(server, run, name)
-        check(found["status"]["phase"] == "ACTION_PHASE_SUCCEEDED" and found["status"]["attempts"] == 2, found["status"])
+        check((found["status"]["phase"], found["status"]["attempts"]) == ("ACTION_PHASE_SUCCEEDED", 2), found["status"])
         check(len(found["attempts"]) == 2 and found["attempts"][1]["phase"] == "ACTION_PHASE_SUCCEEDED", found)
     check(details(server, run, "failed")["attempts"][0]["errorInfo"]["message"] == "no", "the first time is kept")
     check(report(server, run, update(run, "a0", "SUCCEEDED", 9, attempt=2, version=1)) == [0], "the end")
