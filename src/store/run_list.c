@@ -38,6 +38,7 @@ struct list {
     int32_t phase;                /* MF_ONE_BY_ONE: the one that is searched */
     bool with_run;
     bool has_rest; /* the rows that come are to be looked at */
+    bool bounded;  /* by the budget: many rows may have to be passed over */
     struct ref *refs;
     size_t count, cap;
     uint64_t skip; /* rows to pass over first */
@@ -182,17 +183,12 @@ static bool keep(struct list *list, const struct ref *ref)
     return true;
 }
 
-static bool is_bounded(const struct list *list)
-{
-    return list->plan.page->budget > 0 && (list->has_rest || list->skip > list->plan.page->budget);
-}
-
 /* The clock is asked now and then, and never before some rows were looked at, so that a slow machine gets on.
  */
 static bool is_spent(const struct list *list)
 {
     const struct mf_page *page = list->plan.page;
-    if (!is_bounded(list) || list->plan.path.is_small)
+    if (!list->bounded || list->plan.path.is_small)
         return false;
     bool ask = page->sys && list->looked_at >= LOOKS_MIN && list->looked_at % LOOKS_TURN == 0;
     return list->looked_at >= list->looks_end || (ask && mf_mono_ns(page->sys) >= page->until_ns);
@@ -301,7 +297,7 @@ static enum mf_code run_part(struct list *list, enum part part, struct mf_error 
     struct mf_select *select = mf_select_new(list->arena);
     if (!select)
         return mf_fail_memory(err);
-    if (is_bounded(list))
+    if (list->bounded)
         rows.limit = bounded_rows(list, page->budget - list->looked_at);
     else if (!list->has_rest && page->limit > 0)
         rows.limit = page->limit - list->count + (size_t)list->skip;
@@ -473,6 +469,7 @@ static enum mf_code search(struct list *list, struct mf_error *err)
     if (list->plan.phases == 0 && !list->plan.odd_phases)
         return check_filters(list, err);
     list->has_rest = mf_run_rest_any(&list->plan);
+    list->bounded = page->budget > 0 && (list->has_rest || list->skip > page->budget);
     list->with_run = mf_run_rest_needs_run(&list->plan);
     if (list->plan.path.is_small)
         return run_whole(list, err);

@@ -254,7 +254,7 @@ static void makes_cache_keys(void **state)
 
 static void reads_the_tokens_it_writes(void **state)
 {
-    struct mf_place place = {.list = 0xfedcba9876543210, .key_count = 4};
+    struct mf_place place = {.list = 0xfedcba9876543210, .skip = 77, .key_count = 4};
     const struct mf_place *after = NULL;
     size_t offset = 1;
     struct mf_error err;
@@ -266,6 +266,7 @@ static void reads_the_tokens_it_writes(void **state)
     assert_int_equal(mf_token_read(*state, token, &after, &offset, &err), MF_OK);
     assert_int_equal(offset, 0);
     assert_true(after->list == place.list);
+    assert_int_equal(after->skip, 77);
     assert_int_equal(after->key_count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(after->keys[i].is_int, place.keys[i].is_int);

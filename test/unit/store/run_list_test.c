@@ -307,6 +307,51 @@ static void walks_along_indexes(void **state)
     assert_non_null(strstr(e->err.message, "attempts"));
 }
 
+/* An offset beyond the budget is worn off over pages. */
+static void offsets_outlast_a_budget(void **state)
+{
+    struct entity *e = *state;
+    const struct mf_sort oldest = {MF_STR("created_at"), true};
+    const struct mf_page whole = {.sorts = &oldest, .sort_count = 1};
+    const struct mf_page page = {.sorts = &oldest, .sort_count = 1, .limit = 50, .offset = 20, .budget = 3};
+    const struct found *all = list(e, &here, &whole);
+    struct found *found = calloc(1, sizeof *found);
+    by_place(e, &here, page, found);
+    assert_int_equal(found->count, all->count - 20);
+    for (size_t i = 0; i < found->count; i++)
+        assert_int_equal(found->rows[i].run.id, all->rows[20 + i].run.id);
+    free(found);
+}
+
+/* A walk whose time is over gives what it has found, and gets on even when there was no time at all. */
+static void walks_end_with_their_time(void **state)
+{
+    struct entity *e = *state;
+    const struct mf_sort oldest = {MF_STR("created_at"), true};
+    struct mf_str one = MF_STR("1");
+    const struct mf_filter filter = {
+        .function = MF_FILTER_EQUAL, .field = MF_STR("attempts"), .values = &one, .value_count = 1};
+    struct mf_page page = {.filters = &filter,
+                           .filter_count = 1,
+                           .sorts = &oldest,
+                           .sort_count = 1,
+                           .limit = RUNS,
+                           .budget = 1000,
+                           .sys = mf_sys_real()};
+    const struct mf_run_scope everywhere = {0};
+    struct found *found = calloc(1, sizeof *found);
+    struct mf_place rest;
+    assert_int_equal(mf_run_list(e->db, e->arena, &everywhere, &page, take, found, &rest, &e->err), MF_OK);
+    assert_int_equal(found->count, 64);
+    assert_true(rest.key_count > 0);
+    page.after = &rest;
+    struct mf_place end;
+    assert_int_equal(mf_run_list(e->db, e->arena, &everywhere, &page, take, found, &end, &e->err), MF_OK);
+    assert_int_equal(found->count, RUNS);
+    assert_int_equal(end.key_count, 0);
+    free(found);
+}
+
 static void sorts_rightly(void **state)
 {
     struct entity *e = *state;
@@ -662,6 +707,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(comes_by_phase_and_newest_first, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(sorts_by_every_field, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(walks_along_indexes, set_up, entity_teardown),
+        cmocka_unit_test_setup_teardown(offsets_outlast_a_budget, set_up, entity_teardown),
+        cmocka_unit_test_setup_teardown(walks_end_with_their_time, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(sorts_rightly, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(refuses_foreign_places_and_fields, set_up, entity_teardown),
         cmocka_unit_test_setup_teardown(knows_scopes, set_up, entity_teardown),
