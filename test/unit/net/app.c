@@ -108,6 +108,25 @@ static void write_big(void *ctx, struct mf_exchange *exchange)
     }
 }
 
+/* One piece that no socket takes at once; what comes after it waits until it is gone. */
+static void write_lump(struct mf_exchange *exchange)
+{
+    char *lump = calloc(1, BIG_BYTES);
+    assert_non_null(lump);
+    mf_exchange_set_low_water(exchange, 4096);
+    assert_int_equal(mf_exchange_respond(exchange, 200, NULL, 0, false), MF_OK);
+    assert_int_equal(mf_exchange_write(exchange, mf_str_make(lump, BIG_BYTES)), MF_OK);
+    free(lump);
+}
+
+static void finish_lump(void *ctx, struct mf_exchange *exchange)
+{
+    (void)ctx;
+    assert_true(mf_exchange_queued(exchange) <= 4096);
+    assert_int_equal(mf_exchange_write(exchange, MF_STR("the rest")), MF_OK);
+    assert_int_equal(mf_exchange_finish(exchange, NULL, 0), MF_OK);
+}
+
 static const struct mf_exchange_ops collect_ops = {
     .on_body = keep_body, .on_end = reply_with_body, .on_close = on_close};
 static const struct mf_exchange_ops hold_ops = {
@@ -115,6 +134,7 @@ static const struct mf_exchange_ops hold_ops = {
 static const struct mf_exchange_ops echo_ops = {
     .on_body = echo_body, .on_end = echo_end, .on_close = on_close};
 static const struct mf_exchange_ops big_ops = {.on_drain = write_big, .on_close = on_close};
+static const struct mf_exchange_ops lump_ops = {.on_drain = finish_lump, .on_close = on_close};
 
 static void keep(struct held *held)
 {
@@ -174,6 +194,9 @@ static void on_request(void *ctx, struct mf_exchange *exchange)
         mf_exchange_bind(exchange, &big_ops, held);
         assert_int_equal(mf_exchange_respond(exchange, 200, NULL, 0, false), MF_OK);
         write_big(held, exchange);
+    } else if (mf_str_eq_c(path, "/lump")) {
+        mf_exchange_bind(exchange, &lump_ops, held);
+        write_lump(exchange);
     } else if (mf_str_eq_c(path, "/hold")) {
         mf_exchange_bind(exchange, &hold_ops, held);
         keep(held);

@@ -376,6 +376,23 @@ static void a_slow_reader_gets_everything(void **state)
     app_stop(&app);
 }
 
+/* Whoever waits for room is told when the last byte has gone, though there is nothing else to send. */
+static void a_stream_goes_on_when_its_client_does(void **state)
+{
+    struct app app;
+    struct mf_buf got = MF_BUF_INIT(0);
+    (void)state;
+    app_start(&app, NULL);
+    int fd = client_connect(app.port);
+    client_send(fd, "GET /lump HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    client_read_all(fd, &got);
+    assert_true(got.len > BIG_BYTES);
+    assert_true(client_contains(&got, "the rest"));
+    close(fd);
+    mf_buf_free(&got);
+    app_stop(&app);
+}
+
 static void a_client_that_vanishes_is_noticed(void **state)
 {
     struct app app;
@@ -467,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_body_nobody_reads_is_dropped),
         cmocka_unit_test(a_paused_exchange_holds_the_client_back),
         cmocka_unit_test(a_slow_reader_gets_everything),
+        cmocka_unit_test(a_stream_goes_on_when_its_client_does),
         cmocka_unit_test(a_client_that_vanishes_is_noticed),
         cmocka_unit_test(a_client_may_close_its_half),
         cmocka_unit_test(slow_clients_are_given_up),

@@ -3,6 +3,7 @@
 #include "rpc/caller.h"
 #include "rpc/compress.h"
 #include "rpc/envelope.h"
+#include "rpc/parcel.h"
 #include "rpc/server.h"
 
 #include "base/encode.h"
@@ -109,6 +110,18 @@ static void down(void *ctx, struct mf_call *call)
     }
     if (mf_str_eq_c(request->service, "beat")) {
         mf_call_heartbeat(call, 5);
+        return;
+    }
+    if (mf_str_eq_c(request->service, "parcel")) {
+        struct mf_parcel *parcel = NULL;
+        struct mf_error err;
+        assert_int_equal(mf_call_pack(call, &response, &parcel, &err), MF_OK);
+        mf_call_send_parcel(call, parcel);
+        mf_call_send(call, &response);
+        mf_call_send_parcel(call, parcel);
+        mf_parcel_unref(parcel);
+        assert_true(mf_call_dialect(call) < MF_DIALECTS);
+        mf_call_end(call);
         return;
     }
     if (mf_str_eq_c(request->service, "fill")) {
@@ -723,6 +736,27 @@ static void server_stream(void **state)
     }
 }
 
+/* What is encoded once goes out as if it had been sent each time, and in its place. */
+static void parcels_are_messages(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t flags = 0xff;
+    const struct ask ask = {.target = "/test.Echo/Down",
+                            .headers = {TYPE("application/connect+proto")},
+                            .body = wrap(f, 0, text(f, "parcel"))};
+    struct mf_exchange *exchange = run(f, &ask);
+    struct mf_str body = mf_buf_str(&exchange->body);
+    for (int i = 0; i < 3; i++) {
+        const response_t *response = response_at(f, envelope(body, i, &flags));
+        assert_int_equal(flags, 0);
+        assert_int_equal(response->error_code, 1);
+        assert_true(mf_str_eq_c(response->error_message, "parcel"));
+    }
+    assert_true(mf_str_eq_c(envelope(body, 3, &flags), "{}"));
+    assert_int_equal(flags, MF_ENVELOPE_CONNECT_END);
+    fake_close(exchange);
+}
+
 static void client_stream_at_every_split(void **state)
 {
     struct fixture *f = *state;
@@ -1125,6 +1159,7 @@ int main(void)
         TEST(wakes_are_coalesced),
         TEST(slow_reader),
         TEST(server_stream),
+        TEST(parcels_are_messages),
         TEST(client_stream_at_every_split),
         TEST(bidi_full_duplex),
         TEST(heartbeat_asks_without_news),
