@@ -291,22 +291,25 @@ static void on_get(void *ctx, struct mf_call *call)
 
 /* A token is the name of the last secret of its page: domain, project and name between NUL bytes, which none
  * of them holds. */
-static enum mf_code read_token(struct mf_arena *arena, struct mf_str token, struct mf_secret_id *out,
-                               struct mf_error *err)
+static enum mf_code read_token(struct mf_arena *arena, const struct pb_secret_ListSecretsRequest *request,
+                               struct mf_secret_id *out, struct mf_error *err)
 {
     struct mf_str text = MF_STR_EMPTY;
+    struct mf_str token = request->token;
     bool ok = token.len <= TOKEN_MAX && mf_base64_decode(arena, token, &text);
     size_t domain = mf_str_find_char(text, '\0');
     struct mf_str rest = mf_str_skip(text, domain == SIZE_MAX ? text.len : domain + 1);
     size_t project = mf_str_find_char(rest, '\0');
-    ok = ok && domain != SIZE_MAX && project != SIZE_MAX && mf_utf8_valid(text.ptr, text.len) &&
-         check_name(mf_str_skip(rest, project + 1), NULL) == MF_OK;
+    ok = ok && domain != SIZE_MAX && project != SIZE_MAX && mf_utf8_valid(text.ptr, text.len);
+    *out = (struct mf_secret_id){.domain = mf_str_take(text, domain),
+                                 .project = mf_str_take(rest, project),
+                                 .name = ok ? mf_str_skip(rest, project + 1) : MF_STR_EMPTY};
+    ok = ok && check_name(out->name, NULL) == MF_OK &&
+         (request->domain.len == 0 || mf_str_eq(request->domain, out->domain)) &&
+         (request->project.len == 0 || mf_str_eq(request->project, out->project));
     if (!ok)
         return mf_fail(err, MF_INVALID_ARGUMENT, "token: \"%.*s\" is none of this list; start without one",
                        MF_FMT(mf_str_take(token, mf_utf8_cut(token, 60))));
-    out->domain = mf_str_take(text, domain);
-    out->project = mf_str_take(rest, project);
-    out->name = mf_str_skip(rest, project + 1);
     return MF_OK;
 }
 
@@ -352,7 +355,7 @@ static enum mf_code list(const struct mf_secrets *secrets, struct mf_arena *aren
     query.limit = listing.limit + 1; /* one more tells whether there is another page */
     enum mf_code code = check_scope(request->domain, request->project, "", err);
     if (code == MF_OK && request->token.len > 0) {
-        code = read_token(arena, request->token, &after, err);
+        code = read_token(arena, request, &after, err);
         query.after = &after;
     }
     if (code == MF_OK)

@@ -146,6 +146,24 @@ static void append(struct mf_select *select, const char *sql, struct mf_str valu
     mf_select_text(select, value);
 }
 
+/* Names only what the scope leaves open, so that the page is found in the index. */
+static void continue_after(struct mf_select *select, const struct mf_secret_query *query)
+{
+    const struct mf_secret_id *after = query->after;
+    if (query->project.len > 0) {
+        append(select, " AND name > ", after->name);
+        return;
+    }
+    if (query->domain.len > 0) {
+        append(select, " AND (project, name) > (", after->project);
+    } else {
+        append(select, " AND (domain, project, name) > (", after->domain);
+        append(select, ", ", after->project);
+    }
+    append(select, ", ", after->name);
+    mf_select_sql(select, ")");
+}
+
 enum mf_code mf_secret_list(struct mf_db *db, struct mf_arena *arena, const struct mf_secret_query *query,
                             bool (*visit)(void *ctx, const struct mf_secret_row *row), void *ctx,
                             struct mf_error *err)
@@ -159,12 +177,8 @@ enum mf_code mf_secret_list(struct mf_db *db, struct mf_arena *arena, const stru
         append(select, " AND domain = ", query->domain);
     if (query->project.len > 0)
         append(select, " AND project = ", query->project);
-    if (query->after) {
-        append(select, " AND (domain, project, name) > (", query->after->domain);
-        append(select, ", ", query->after->project);
-        append(select, ", ", query->after->name);
-        mf_select_sql(select, ")");
-    }
+    if (query->after)
+        continue_after(select, query);
     mf_select_sql(select, " ORDER BY domain, project, name LIMIT ");
     mf_select_int(select, (int64_t)query->limit);
     enum mf_code code = mf_select_open(select, db, &stmt, err);

@@ -35,7 +35,7 @@ enum mf_code mf_secret_get(struct mf_db *db, struct mf_arena *arena, const struc
 
 struct mf_secret_query {
     struct mf_str domain, project;    /* empty: of any */
-    const struct mf_secret_id *after; /* NULL: from the start */
+    const struct mf_secret_id *after; /* one of this scope, or NULL: from the start */
     size_t limit;
 };
 

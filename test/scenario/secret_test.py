@@ -158,6 +158,9 @@ def c29_pages_are_full(server):
     check(seen == wanted and sizes == [10, 10, 5], (seen, sizes))
     exact = server.call(SECRETS, "ListSecrets", {"domain": DOMAIN, "project": PROJECT, "limit": 24})
     check(len(exact["secrets"]) == 24 and "token" not in exact, "a page that is just full has no token")
+    foreign = server.call(SECRETS, "ListSecrets", {"domain": DOMAIN, "limit": 2})["token"]
+    check(len(names(server, domain=DOMAIN, token=foreign, limit=100)) == 22, "a domain's list goes on")
+    refused("invalid_argument", names, server, domain="production", token=foreign)
     for name in wanted:
         if name != "page-09":
             delete(server, name, DOMAIN, PROJECT)
