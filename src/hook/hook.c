@@ -153,7 +153,9 @@ static void on_answer(struct mf_work *work)
 static void fetched(struct mf_fetch *fetch, enum mf_code code, const struct mf_error *err)
 {
     struct try *try = MF_CONTAINER(fetch, struct try, fetch);
-    try->row.last_error = code == MF_OK ? MF_STR_EMPTY : mf_str_printf(try->arena, "%s", err->message);
+    /* Of an answer only the status counts, however long the rest is. */
+    bool heard = code == MF_OK || (code == MF_RESOURCE_EXHAUSTED && fetch->too_long && fetch->status > 0);
+    try->row.last_error = heard ? MF_STR_EMPTY : mf_str_printf(try->arena, "%s", err->message);
     if (!try->row.last_error.ptr)
         try->row.last_error = MF_STR("out of memory");
     try->back = (struct mf_work){.fn = on_answer};

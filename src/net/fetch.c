@@ -316,7 +316,7 @@ static void finish_ready(struct mf_fetcher *fetcher)
         struct mf_fetch *fetch = (struct mf_fetch *)(void *)private;
         leave(fetcher, fetch);
         enum mf_code code = outcome(fetcher, fetch, result, &err);
-        if (code == MF_OK)
+        if (code == MF_OK || fetch->too_long)
             read_answer(fetcher, fetch);
         finish(fetcher, fetch, code, &err);
     }

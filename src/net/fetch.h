@@ -43,7 +43,7 @@ struct mf_fetch {
     /* On the fetcher's thread, or before mf_fetch_start returns when nothing was started. Must not block. */
     void (*done)(struct mf_fetch *fetch, enum mf_code code, const struct mf_error *err);
 
-    /* The answer, until done returns. */
+    /* The answer, until done returns; of one that is too long status and retry_after_s are known. */
     int status;
     struct mf_str response;
     struct mf_str content_type; /* empty when there was none */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Conditions: every type of value, what is refused, time-outs, the webhook and the address for the answer."""
+import contextlib
 import json
 import threading
 import urllib.parse
@@ -26,8 +27,11 @@ class Receiver:
                     status = receiver.statuses.pop(0) if len(receiver.statuses) > 1 else receiver.statuses[0]
                     receiver.got.append((self.path, dict(self.headers), json.loads(body)))
                 self.send_response(status)
-                self.send_header("content-length", "0")
+                answer = b"x" * (200000 if self.path == "/chatty" else 0)
+                self.send_header("content-length", str(len(answer)))
                 self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(answer)
 
             def log_message(self, *arguments):
                 pass
@@ -201,6 +205,10 @@ def webhook_is_repeated_until_it_is_heard(server, receiver):
         lambda: [event["message"] for event in details(server, "types", "again")["attempts"][0].get("clusterEvents", [])
                  if "was told" in event["message"]], "the success is noted")
     check(len(notes) == 1, notes)
+    ask(server, "types", "chatty", webhook={"url": receiver.url("/chatty")})  # answers at length, but well
+    receiver.take("/chatty")
+    eventually(lambda: any("was told" in event["message"] for event in
+                           details(server, "types", "chatty")["attempts"][0].get("clusterEvents", [])), "it is heard")
 
 
 def webhook_outlives_a_kill(server, receiver):
