@@ -524,11 +524,12 @@ void mf_call_io_run(struct mf_work *work)
     uint32_t events = call->io_events;
     call->io_events = 0;
     call->io_queued = false;
+    size_t high_water = mf_call_high_water(call);
     pthread_mutex_unlock(&call->lock);
     if (call->exchange && (events & MF_IO_FLUSH))
         flush(call);
     if (call->exchange && (events & MF_IO_MARK))
-        mf_exchange_set_low_water(call->exchange, mf_call_high_water(call) / 2);
+        mf_exchange_set_low_water(call->exchange, high_water / 2);
     if (call->exchange && (events & MF_IO_HEARTBEAT))
         start_heartbeat(call);
     if (call->exchange && (events & MF_IO_MORE))
