@@ -10,7 +10,9 @@
 /* Without filters nothing of the run table is needed. */
 #define RUNS_ONLY " FROM action a WHERE a.parent = ''"
 
-MF_SQL(sql_newest, "SELECT max(seq) FROM action WHERE parent = '' AND project = $1 AND domain = $2");
+/* max(seq) would look at all of them. */
+MF_SQL(sql_newest, "SELECT seq FROM action WHERE parent = '' AND project = $1 AND domain = $2 "
+                   "ORDER BY seq DESC LIMIT 1");
 MF_SQL(sql_creator, "SELECT created_by FROM run WHERE id = $1");
 
 static const struct mf_field fields[] = {

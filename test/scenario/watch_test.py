@@ -262,6 +262,27 @@ def filters_show_the_way_and_take_back(server):
               "what is taken back is not the newest state")
 
 
+def conditions_carry_name_and_type(server):
+    run = "asking"
+    started(server, run)
+    reader = Reader(server, "WatchActions", {"runId": run_id(run)})
+    reader.seen(lambda m: "a0" in actions_of(m), "the root is shown")
+    server.call(ACTIONS, "Enqueue", {"action": {
+        "actionId": action_id(run, "ask"), "parentActionName": "a0", "inputUri": "s3://mayfly/in",
+        "runOutputBase": "s3://mayfly/out",
+        "condition": {"name": "approve", "type": {"simple": "BOOLEAN"}, "prompt": "go on?"}}})
+    reader.seen(lambda m: "ask" in actions_of(m), "the condition")
+    ask = actions_of(reader.messages)["ask"]["action"]
+    check(ask["metadata"]["condition"] == {"name": "approve", "type": {"simple": "BOOLEAN"}}, f"{ask['metadata']}")
+    check(ask["status"]["phase"] == "ACTION_PHASE_PAUSED", f"{ask['status']}")
+    server.call(RUNS, "SignalEvent", {"actionId": action_id(run, "ask"), "payload": {"boolValue": True}})
+    reader.seen(lambda m: actions_of(m)["ask"]["action"]["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", "its answer")
+    GATE.open()
+    reader.seen(lambda m: actions_of(m)["a0"]["action"]["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", "the end")
+    late = Reader(server, "WatchActions", {"runId": run_id(run)})
+    late.seen(lambda m: len(actions_of(m)) == 2, "both actions, though the run has ended")
+
+
 def a_watch_may_begin_again(server):
     """Whoever comes back after an interruption, also of the server, sees what has happened meanwhile."""
     run = "again"
@@ -584,7 +605,8 @@ def main():
     # The tables of bad input read the whole store again and again: first, while it is small.
     tests = [bad_input, w2_a_late_parent_and_a_deep_chain, w3_a_stalled_client_loses_nothing,
              w3_what_a_stalled_client_missed_is_one_message, w23_a_snapshot_says_each_action_once,
-             filters_show_the_way_and_take_back, w8_run_details_are_real_and_end, w9_new_runs_and_aborts_appear,
+             filters_show_the_way_and_take_back, conditions_carry_name_and_type, w8_run_details_are_real_and_end,
+             w9_new_runs_and_aborts_appear,
              w9_a_first_message_without_runs, w10_every_target_is_honoured, w10_an_old_run_that_changes_is_sent,
              w13_a_batch_of_events_arrives_whole, w14_a_watch_ends_after_many_events, w15_groups_send_what_changes,
              groups_by_phase_come_and_go, thousands_leave_at_once, a_watch_may_begin_again]
