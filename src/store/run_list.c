@@ -277,7 +277,8 @@ static enum mf_code add_merged(struct mf_select *select, const struct list *list
     return code;
 }
 
-/* Each part of a union looks at as many rows as the union gives. */
+/* Each part of a union looks at as many rows as the union gives, all of them before the first is given, so
+ * that no clock can end it. */
 static size_t bounded_rows(const struct list *list, size_t left)
 {
     size_t parts = 0;
@@ -285,7 +286,7 @@ static size_t bounded_rows(const struct list *list, size_t left)
         parts++;
     if (list->plan.path.by_phase != MF_MERGED || parts == 0)
         return left;
-    size_t share = left / parts;
+    size_t share = left / (3 * parts);
     return share > LOOKS_MIN ? share : left < LOOKS_MIN ? left : LOOKS_MIN;
 }
 
