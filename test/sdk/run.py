@@ -43,9 +43,11 @@ RELEASES = {
         "cancel": "in this controller a cancelled call fails before it asks the server",
     }, {"_F_USE_RUST_CONTROLLER": "1"}),
     "2.6": Release("sdk-2.6", "venv-2.6", {
+        "trigger_manual": "a trigger needs an automation",
         "timeout_kinds": "the SDK has one class of error for all time-outs",
     }),
     "2.3": Release("sdk-2.3", "venv-2.3", {
+        "trigger_manual": "a trigger needs an automation",
         "timeout_kinds": "the SDK has one class of error for all time-outs",
         "trace": "the SDK reports a failed trace as succeeded",
         "condition": "the SDK's conditions have another form",

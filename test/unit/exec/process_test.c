@@ -144,7 +144,7 @@ static void what_cannot_run_fails_and_says_why(void **state)
         struct world_task task;
         const char *code;
     } rows[] = {
-        {{.script = "true", .secret = true}, "SecretsUnavailable"},
+        {{.script = "true", .secret = true}, "SecretNotFound"},
         {{.no_container = true}, "UnsupportedTaskType"},
         {{.program = "no-such-program-anywhere"}, "ContainerCannotRun"},
         {{.program = "/etc/hostname"}, "ContainerCannotRun"},
