@@ -56,7 +56,6 @@ RELEASES = {
         "rerun": "the CLI has no rerun",
         "recover": "the CLI has no rerun",
         "spawned": "runs have no relation",
-        "trigger_manual": "every trigger has an automation",
         "recover_parts": "the CLI has no rerun",
     }),
 }
