@@ -6,11 +6,11 @@
  * in the arena given.
  *
  * No page is late, however many runs there are. A list that an equality or the scope narrows to page.sortable
- * rows is read whole and may be sorted by every field. A longer one is walked along an index: along its order,
- * which must then be one that an index has (created_at, updated_at, phase, run_name, task_name, task_version,
- * ended_at, duration_ms of runs in a project and domain; created_at, updated_at, phase and name of the actions
- * of a run), and no further than page.budget rows and page.until_ns. What passes the filters among them makes
- * the page, which may so be short or empty and yet be followed by another.
+ * rows is read whole and may be sorted by every field. A longer one is walked along an index: along its
+ * order, which must then be one that an index has (created_at, updated_at, phase, run_name, task_name,
+ * task_version, ended_at, duration_ms of runs in a project and domain; created_at, updated_at, phase and name
+ * of the actions of a run), and no further than page.budget rows and page.until_ns. What passes the filters
+ * among them makes the page, which may so be short or empty and yet be followed by another.
  *
  * Fields to filter and sort by are those of the table in run_fields.c; runs also by "labels.<key>".
  */
