@@ -40,9 +40,9 @@ STEPS = [
     Step("unit", "unit tests under the sanitizers",
          "meson test -C build/sanitize --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 3", 10,
          SANITIZER_ENV),
-    Step("docs", "pages made from tables are up to date",
-         "build/mayfly config docs | cmp - docs/configuration.md && build/mayfly config docs metrics | cmp - docs/metrics.md",
-         1),
+    Step("docs", "pages made from tables are up to date, the checklist names tests that are there",
+         "build/mayfly config docs | cmp - docs/configuration.md && build/mayfly config docs metrics | cmp - docs/metrics.md"
+         " && scripts/checklist.py", 1),
     Step("protobuf", "Protocol Buffers conformance suite", "test/protobuf-conformance/run.sh", 10),
     Step("connect", "Connect conformance suite", "test/conformance/run.sh", 10),
     Step("scenario", "scenarios against the sanitizer build", "test/scenario/run.py build/sanitize/src/mayfly", 12,
