@@ -563,6 +563,18 @@ static enum mf_code probe(struct mf_db *db, struct mf_arena *arena, struct mf_ru
     return code;
 }
 
+/* In the words of a message; has_index decides. */
+static const char *served_orders(const struct mf_run_plan *plan)
+{
+    if (plan->run_id != 0)
+        return "created_at, updated_at, phase or name";
+    if (of_task(plan) || plan->scope->trigger_name.len > 0)
+        return "created_at";
+    if (!in_domain(plan))
+        return "created_at or updated_at (runs of one project and domain also by other fields)";
+    return "created_at, updated_at, phase, run_name, task_name, task_version, ended_at or duration_ms";
+}
+
 static enum mf_code too_long(const struct mf_run_plan *plan, struct mf_error *err)
 {
     struct mf_str field = plan->page->sort_count > 0 ? plan->page->sorts[0].field : MF_STR("phase");
@@ -570,11 +582,7 @@ static enum mf_code too_long(const struct mf_run_plan *plan, struct mf_error *er
         err, MF_INVALID_ARGUMENT,
         "sort field %.*s: the list is longer than %zu rows, which can be sorted by %s only; filter "
         "by %s first",
-        MF_FMT(mf_str_take(field, 100)), plan->page->sortable,
-        plan->run_id != 0  ? "created_at, updated_at, phase or name"
-        : !in_domain(plan) ? "created_at (runs of one project and domain also by other fields)"
-                           : "created_at, updated_at, phase, run_name, task_name, task_version, "
-                             "ended_at or duration_ms",
+        MF_FMT(mf_str_take(field, 100)), plan->page->sortable, served_orders(plan),
         plan->run_id != 0 ? "phase, parent_name or created_at"
                           : "phase, task_name, task_version, created_by, trigger_name, a label or "
                             "created_at");
