@@ -47,8 +47,8 @@ struct fixture {
     struct mf_arena *arena;
     atomic_int done; /* calls of on_done */
     atomic_int ready;
-    atomic_int filled; /* messages that DOWN could send before it had to wait */
-    struct mf_call *kept;
+    atomic_int filled;              /* messages that DOWN could send before it had to wait */
+    _Atomic(struct mf_call *) kept; /* by the handler */
     _Atomic(struct mf_call *) identifying;
     struct mf_caller *caller;
 };
@@ -104,8 +104,8 @@ static void down(void *ctx, struct mf_call *call)
     response_t response = {.error_code = 1, .error_message = request->service};
     mf_call_bind(call, &ops, f);
     if (mf_str_eq_c(request->service, "open")) {
-        mf_call_send(call, &response);
         f->kept = call;
+        mf_call_send(call, &response);
         return;
     }
     if (mf_str_eq_c(request->service, "beat")) {
@@ -617,10 +617,12 @@ static void deadline(void **state)
 {
     struct fixture *f = *state;
     struct ask ask = {.target = "/test.Echo/Unary",
-                      .headers = {TYPE("application/proto"), {MF_STR("connect-timeout-ms"), MF_STR("20")}},
+                      .headers = {TYPE("application/proto"), {MF_STR("connect-timeout-ms"), MF_STR("500")}},
                       .body = text(f, "keep")};
     struct mf_exchange *exchange = run(f, &ask);
     assert_int_equal(exchange->status, 504);
+    while (!f->kept) /* the worker may be later than the deadline */
+        sched_yield();
     assert_true(mf_call_is_over(f->kept));
     response_t late = {0};
     mf_call_reply(f->kept, &late);
