@@ -1,4 +1,2 @@
--- See the other migrations for the rules of this folder.
-
 -- What has changed in the runs of all projects, in order.
 CREATE INDEX action_root_any_seq ON action (seq) WHERE parent = '';

@@ -1,5 +1,3 @@
--- See the other migrations for the rules of this folder.
-
 -- One row for each scope that has settings of its own: of everything (both names empty), of a domain (project empty), of
 -- a project in a domain.
 CREATE TABLE setting (

@@ -1,5 +1,3 @@
--- See the other migrations for the rules of this folder.
-
 -- A secret belongs to a project in a domain, to a domain (project empty) or to everything (both empty). What it holds is
 -- encrypted (src/secret/seal.h): body with a key of its own, and that key with the master key of the name key_id, which
 -- is not in the database.

@@ -1,1 +1,0 @@
--- See the other migrations for the rules of this folder.
