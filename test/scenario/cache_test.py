@@ -210,6 +210,22 @@ def bad_input(server):
     )
 
 
+def bad_input_of_version_one(server):
+    rows = {"key": {"missing": BAD, "empty": BAD, "long": (513, BAD)}}
+    owner = {**rows, "ownerId": {"missing": BAD, "empty": BAD, "long": (513, BAD)}}
+    Table(server, V1, "Get", {"key": "k"}).check(rows)
+    Table(server, V1, "Delete", {"key": "k"}).check(rows)
+    Table(server, V1, "ReleaseReservation", {"key": "k", "ownerId": "me"}).check(owner)
+    reservation = {"key": "k", "ownerId": "me", "heartbeatInterval": "1s"}
+    Table(server, V1, "GetOrExtendReservation", reservation).check({**owner, "heartbeatInterval": {"missing": FINE}})
+    put = Table(server, V1, "Put", {"key": "k", "output": {"outputUri": "s3://mayfly/x"}})
+    put.check({
+        **rows,
+        "output": {"missing": BAD, "empty": (BAD, "output_uri")},
+        "output.outputUri": {"missing": BAD, "empty": BAD, "long": (2049, BAD)},
+    })
+
+
 def waiting_tasks_are_woken(server):
     """A task that waits for a key held by somebody else goes on when that ends, not when it would expire."""
 
@@ -266,4 +282,5 @@ with Server() as server:
     c20_expired_ones_are_purged(server)
     version_1(server)
     bad_input(server)
+    bad_input_of_version_one(server)
     waiting_tasks_are_woken(server)
