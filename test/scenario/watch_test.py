@@ -6,12 +6,14 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 from badinput import BAD, Table
 from harness import (ACTIONS, CallError, DOMAIN, FINAL, FOLDER, PROJECT, RUNS, Server, action_id, check, eventually,
                      raw_connection, run_id, shell_task)
 
 INTERNAL = "flyteidl2.workflow.InternalRunService"
+TRACKED = "flyteidl2.workflow.TrackedRunService"
 BATCH = 50
 LATER = int(time.time()) + 60  # of what is reported here; after everything is recorded
 
@@ -561,13 +563,13 @@ def bad_input(server):
     absent = {"missing": BAD, "empty": BAD, "long": (300, BAD)}
     parts = ("project", "domain", "name")
 
-    def table(method, good, rows):
-        result = Table(streams, RUNS, method, good)
+    def table(method, good, rows, service=RUNS):
+        result = Table(streams, service, method, good)
         result.check(rows)
         return result
-    for method in ("WatchRunDetails", "WatchActions"):
-        wrong = table(method, {"runId": run_id(run)}, {"runId": {"missing": (BAD, "run_id"), "empty": (BAD, "run_id")},
-                                                       **{f"runId.{part}": absent for part in parts}})
+    for service, method in product((RUNS, TRACKED), ("WatchRunDetails", "WatchActions")):
+        rows = {"runId": {"missing": (BAD, "run_id"), "empty": (BAD, "run_id")}, **{f"runId.{part}": absent for part in parts}}
+        wrong = table(method, {"runId": run_id(run)}, rows, service)
         for part in parts:
             wrong.refuse({f"runId.{part}": "nobody"}, "not_found", "nobody")
     for method, field, more in (("WatchActionDetails", "actionId", {}), ("WatchClusterEvents", "id", {"attempt": 1})):
