@@ -307,15 +307,16 @@ def bad_input(server):
         "request.filters[0].function": {"missing": FINE, "enum": (BAD, "function")},
         "request.filters[0].values": {"missing": (BAD, "no values"), "empty": (BAD, "no values")},
     }
-    table = Table(server, RUNS, "ListRuns", {"request": request, "projectId": PLACE})
-    table.check({
-        "projectId": {"missing": FINE},
-        "projectId.name": {"long": (64, (BAD, "name"))},
-        "projectId.domain": {"long": (64, (BAD, "domain"))},
-        **shared,
-    })
-    table.refuse({"request.sortByFields": 20 * NEWEST}, "invalid_argument", "sort")
-    table.refuse({"request.filters": 60 * [where("phase", "EQUAL", "5")]}, "invalid_argument", "filters")
+    for service in (RUNS, "flyteidl2.workflow.TrackedRunService"):
+        table = Table(server, service, "ListRuns", {"request": request, "projectId": PLACE})
+        table.check({
+            "projectId": {"missing": FINE},
+            "projectId.name": {"long": (64, (BAD, "name"))},
+            "projectId.domain": {"long": (64, (BAD, "domain"))},
+            **shared,
+        })
+        table.refuse({"request.sortByFields": 20 * NEWEST}, "invalid_argument", "sort")
+        table.refuse({"request.filters": 60 * [where("phase", "EQUAL", "5")]}, "invalid_argument", "filters")
     table = Table(server, RUNS, "ListActions", {"request": request, "runId": run_id("wide")})
     table.check({
         "runId": {"missing": (BAD, "run_id"), "empty": (BAD, "run_id")},

@@ -572,15 +572,20 @@ def bad_input(server):
         wrong = table(method, {"runId": run_id(run)}, rows, service)
         for part in parts:
             wrong.refuse({f"runId.{part}": "nobody"}, "not_found", "nobody")
-    for method, field, more in (("WatchActionDetails", "actionId", {}), ("WatchClusterEvents", "id", {"attempt": 1})):
+    for service, method, field, more in ((RUNS, "WatchActionDetails", "actionId", {}),
+                                         (TRACKED, "WatchActionDetails", "actionId", {}),
+                                         (RUNS, "WatchClusterEvents", "id", {"attempt": 1})):
         rows = {field: {"missing": (BAD, ""), "empty": (BAD, "run")},
                 f"{field}.run": {"missing": (BAD, "run"), "empty": (BAD, "run")},
                 f"{field}.name": absent, **{f"{field}.run.{part}": absent for part in parts}}
         if more:
             rows["attempt"] = {"missing": BAD}
-        wrong = table(method, {field: action_id(run), **more}, rows)
-        for path in (f"{field}.run.project", f"{field}.run.domain", f"{field}.run.name", f"{field}.name"):
-            wrong.refuse({path: "nobody"}, "not_found", "nobody")
+        wrong = table(method, {field: action_id(run), **more}, rows, service)
+        for part in parts:
+            wrong.refuse({f"{field}.run.{part}": "nobody"}, "not_found", "nobody")
+        # A run that is there, but no tracked one, is refused before its actions are looked for.
+        code, word = ("not_found", "nobody") if service == RUNS else ("failed_precondition", run)
+        wrong.refuse({f"{field}.name": "nobody"}, code, word)
     actions = Table(streams, RUNS, "WatchActions", {"runId": run_id(run)})
     for field, function, values, word in (("FOO", "VALUE_IN", ["1"], "FOO"), ("PHASE", "VALUE_IN", ["x"], "x"),
                                           ("PHASE", "VALUE_IN", ["11"], "11"), ("PHASE", "VALUE_IN", [], "PHASE"),
@@ -588,9 +593,10 @@ def bad_input(server):
                                           ("NAME", "EQUAL", ["x"], "NAME")):
         actions.refuse_message({"runId": run_id(run), "filter": [
             {"field": field, "function": function, "values": values}]}, BAD, word, f"{field} {function} {values}")
-    runs = Table(streams, RUNS, "WatchRuns", {"projectId": {"name": PROJECT, "domain": DOMAIN}})
-    runs.check({"projectId": {"missing": (BAD, "target"), "empty": (BAD, "project_id")},
-                "projectId.name": {"missing": BAD, "empty": BAD}, "projectId.domain": {"missing": BAD, "empty": BAD}})
+    rows = {"projectId": {"missing": (BAD, "target"), "empty": (BAD, "project_id")},
+            "projectId.name": {"missing": BAD, "empty": BAD}, "projectId.domain": {"missing": BAD, "empty": BAD}}
+    for service in (RUNS, TRACKED):
+        table("WatchRuns", {"projectId": {"name": PROJECT, "domain": DOMAIN}}, rows, service)
     good = {"projectId": {"name": PROJECT, "domain": DOMAIN}, "startDate": "2020-01-01T00:00:00Z"}
     groups = Table(streams, RUNS, "WatchGroups", good)
     groups.check({"projectId": {"missing": (BAD, "project_id"), "empty": (BAD, "project_id")},
