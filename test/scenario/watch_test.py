@@ -586,6 +586,11 @@ def bad_input(server):
         # A run that is there, but no tracked one, is refused before its actions are looked for.
         code, word = ("not_found", "nobody") if service == RUNS else ("failed_precondition", run)
         wrong.refuse({f"{field}.name": "nobody"}, code, word)
+    rows = {"parentActionId": {"missing": (BAD, "parent_action_id"), "empty": (BAD, "run")},
+            "parentActionId.run": {"missing": (BAD, "run"), "empty": (BAD, "run")}, "parentActionId.name": absent,
+            **{f"parentActionId.run.{part}": absent for part in parts}}
+    for service, method in ((ACTIONS, "WatchForUpdates"), ("flyteidl2.workflow.StateService", "Watch")):
+        table(method, {"parentActionId": action_id(run)}, rows, service)
     actions = Table(streams, RUNS, "WatchActions", {"runId": run_id(run)})
     for field, function, values, word in (("FOO", "VALUE_IN", ["1"], "FOO"), ("PHASE", "VALUE_IN", ["x"], "x"),
                                           ("PHASE", "VALUE_IN", ["11"], "11"), ("PHASE", "VALUE_IN", [], "PHASE"),
