@@ -127,18 +127,3 @@ struct mf_str mf_page_next(struct mf_arena *arena, const struct mf_place *place)
 {
     return mf_token_write(arena, place);
 }
-
-enum mf_code mf_page_read_offset(struct mf_arena *arena, const struct pb_common_ListRequest *request,
-                                 struct mf_page *page, size_t *limit, struct mf_error *err)
-{
-    uint64_t offset = 0;
-    enum mf_code code = mf_page_read(arena, request, page, limit, err);
-    if (code != MF_OK || !request)
-        return code;
-    if (request->token.len > 0 && (!mf_str_to_u64(request->token, &offset) || offset > INT32_MAX))
-        return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "invalid token: \"%.*s\"; pass on what the page before has given",
-                       MF_FMT(mf_str_take(request->token, 100)));
-    page->offset = (size_t)offset;
-    return MF_OK;
-}

@@ -45,8 +45,4 @@ enum mf_code mf_page_resume(struct mf_arena *arena, struct mf_str token, const s
 /* The token of the page that begins after the place; .ptr NULL when memory ran out. */
 struct mf_str mf_page_next(struct mf_arena *arena, const struct mf_place *place);
 
-/* The same for a list whose tokens are offsets in decimal. */
-enum mf_code mf_page_read_offset(struct mf_arena *arena, const struct pb_common_ListRequest *request,
-                                 struct mf_page *page, size_t *limit, struct mf_error *err) MF_CHECK_RESULT;
-
 #endif

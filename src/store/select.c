@@ -299,27 +299,6 @@ enum mf_code mf_select_filters(struct mf_select *select, const struct mf_field *
     return MF_OK;
 }
 
-enum mf_code mf_select_order(struct mf_select *select, const struct mf_field *fields, size_t field_count,
-                             const struct mf_page *page, const char *default_order,
-                             const char *const *tie_break, struct mf_error *err)
-{
-    if (page->sort_count == 0) {
-        mf_buf_printf(&select->sql, " ORDER BY %s", default_order);
-        return MF_OK;
-    }
-    for (size_t i = 0; i < page->sort_count; i++) {
-        const struct mf_field *field = find_field(fields, field_count, page->sorts[i].field);
-        if (!field)
-            return mf_fail(err, MF_INVALID_ARGUMENT, "invalid sort field: %.*s",
-                           MF_FMT(mf_str_take(page->sorts[i].field, 100)));
-        mf_buf_printf(&select->sql, "%s%s %s", i == 0 ? " ORDER BY " : ", ", field->column,
-                      page->sorts[i].ascending ? "ASC" : "DESC");
-    }
-    for (size_t i = 0; tie_break[i]; i++)
-        mf_buf_printf(&select->sql, ", %s %s", tie_break[i], page->sorts[0].ascending ? "ASC" : "DESC");
-    return MF_OK;
-}
-
 void mf_select_page(struct mf_select *select, const struct mf_page *page)
 {
     /* SQLite wants a LIMIT before an OFFSET; a bound beyond any table stands for none. */

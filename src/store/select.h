@@ -114,11 +114,6 @@ enum mf_code mf_filter_check(const struct mf_filter *filter, struct mf_error *er
  * too many values, or a value that is not of the field's type. */
 enum mf_code mf_select_filters(struct mf_select *select, const struct mf_field *fields, size_t field_count,
                                const struct mf_page *page, struct mf_error *err) MF_CHECK_RESULT;
-/* " ORDER BY …" with the tie-break columns (SQL text) at the end, which follow the direction of the first
- * sort. Without sorts the default is used: SQL text of its own. */
-enum mf_code mf_select_order(struct mf_select *select, const struct mf_field *fields, size_t field_count,
-                             const struct mf_page *page, const char *default_order,
-                             const char *const *tie_break, struct mf_error *err) MF_CHECK_RESULT;
 /* " LIMIT … OFFSET …". */
 void mf_select_page(struct mf_select *select, const struct mf_page *page);
 /* The statement with its parameters bound; end it with mf_stmt_done. */
