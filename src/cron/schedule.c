@@ -42,13 +42,68 @@ static bool step_after(int64_t anchor, int64_t step, int64_t first_n, int64_t la
     return at <= INT64_MAX;
 }
 
+/* The largest anchor + n * step, n from first_n on, that is not later. */
+static bool step_until(int64_t anchor, int64_t step, int64_t first_n, int64_t until, int64_t *last)
+{
+    __int128 distance = (__int128)until - anchor;
+    __int128 n = distance < 0 ? -1 : distance / step;
+    *last = (int64_t)(anchor + n * step);
+    return n >= first_n;
+}
+
+/* Where a rate counts from and how far its times are apart; false: cron fields count. */
+static bool rate_of(const struct mf_schedule *schedule, int64_t baseline, int64_t *anchor, int64_t *step,
+                    int64_t *first_n)
+{
+    bool has_start = schedule->rate_ns > 0 && schedule->start != 0;
+    *anchor = floor_second(has_start ? schedule->start : baseline);
+    *step = schedule->rate_ns > 0 ? schedule->rate_ns : schedule->cron.every_ns;
+    *first_n = !has_start;
+    return *step > 0;
+}
+
 bool mf_schedule_next(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t *next)
 {
     int64_t later_than = after > baseline ? after : baseline;
-    if (schedule->rate_ns > 0 && schedule->start != 0)
-        return step_after(floor_second(schedule->start), schedule->rate_ns, 0, later_than, next);
-    int64_t step = schedule->rate_ns > 0 ? schedule->rate_ns : schedule->cron.every_ns;
-    if (step > 0)
-        return step_after(floor_second(baseline), step, 1, later_than, next);
+    int64_t anchor;
+    int64_t step;
+    int64_t first_n;
+    if (rate_of(schedule, baseline, &anchor, &step, &first_n))
+        return step_after(anchor, step, first_n, later_than, next);
     return mf_cron_next(&schedule->cron, later_than, next);
+}
+
+/* Halves the stretch that holds the last time: low is always one that is due, and from high on none is. */
+static bool cron_last(const struct mf_cron *cron, int64_t after, int64_t until, int64_t *last)
+{
+    int64_t low;
+    int64_t high = until;
+    if (!mf_cron_next(cron, after, &low) || low > until)
+        return false;
+    while (high - low > NS_PER_SECOND) {
+        int64_t middle = low + (high - low) / 2;
+        int64_t next;
+        if (mf_cron_next(cron, middle, &next) && next <= until)
+            low = next;
+        else
+            high = middle;
+    }
+    if (mf_cron_next(cron, low, &high) && high <= until)
+        low = high;
+    *last = low;
+    return true;
+}
+
+bool mf_schedule_last(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
+                      int64_t *last)
+{
+    int64_t later_than = after > baseline ? after : baseline;
+    int64_t anchor;
+    int64_t step;
+    int64_t first_n;
+    if (until <= later_than)
+        return false;
+    if (rate_of(schedule, baseline, &anchor, &step, &first_n))
+        return step_until(anchor, step, first_n, until, last) && *last > later_than;
+    return cron_last(&schedule->cron, later_than, until, last);
 }

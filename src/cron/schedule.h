@@ -21,5 +21,9 @@ enum mf_code mf_schedule_rate(uint32_t value, int32_t unit, int64_t start, struc
  * none. The times of a rate are start + n * rate from n = 0 on, or baseline + n * rate from n = 1 on when it
  * has no start. */
 bool mf_schedule_next(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t *next);
+/* The last time after both instants, and up to and with until, at which it is due; false when there is none.
+ * The cost does not grow with the stretch. */
+bool mf_schedule_last(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
+                      int64_t *last);
 
 #endif
