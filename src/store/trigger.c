@@ -12,7 +12,12 @@
 MF_SQL(sql_find, "SELECT " COLUMNS ", baseline_at, seq FROM trigger WHERE " BY_KEY);
 MF_SQL(sql_by_name, "SELECT " COLUMNS ", baseline_at, seq FROM trigger "
                     "WHERE project = $1 AND domain = $2 AND name = $3 AND deleted_at = 0 LIMIT 2");
-MF_SQL(sql_revision, "SELECT " COLUMNS ", 0, 0 FROM trigger_revision WHERE " BY_KEY " AND revision = $5");
+MF_SQL(sql_revision,
+       "SELECT " COLUMNS ", baseline_at, 0 FROM trigger_revision WHERE " BY_KEY " AND revision = $5");
+MF_SQL(sql_revisions,
+       "SELECT " COLUMNS ", baseline_at, 0, action, recorded_at FROM trigger_revision WHERE " BY_KEY
+       " AND revision >= coalesce((SELECT revision FROM trigger_revision WHERE " BY_KEY
+       " AND recorded_at <= $5 ORDER BY revision DESC LIMIT 1), 0) ORDER BY revision");
 MF_SQL(sql_put,
        "INSERT INTO trigger (" COLUMNS ", baseline_at, seq) VALUES "
        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) "
@@ -24,8 +29,8 @@ MF_SQL(sql_put,
        "updated_at = excluded.updated_at, deleted_at = excluded.deleted_at, "
        "baseline_at = excluded.baseline_at, seq = excluded.seq");
 MF_SQL(sql_record,
-       "INSERT INTO trigger_revision (" COLUMNS ", action, recorded_at) VALUES "
-       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)");
+       "INSERT INTO trigger_revision (" COLUMNS ", baseline_at, action, recorded_at) VALUES "
+       "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)");
 MF_SQL(sql_fired, "UPDATE trigger SET triggered_at = $5 WHERE " BY_KEY " AND deleted_at = 0");
 MF_SQL(sql_names, "SELECT name FROM trigger WHERE " BY_TASK " AND deleted_at = 0 ORDER BY name");
 MF_SQL(sql_count, "SELECT count(*) FROM trigger WHERE " BY_TASK " AND deleted_at = 0");
@@ -45,23 +50,29 @@ static void bind_key(struct mf_stmt *stmt, const struct mf_trigger_key *key)
     mf_bind_text(stmt, 4, key->name);
 }
 
+/* arena NULL: as the column has it. */
+static struct mf_str text(struct mf_stmt *stmt, int index, struct mf_arena *arena, bool *failed)
+{
+    return arena ? mf_col_copy(stmt, index, arena, failed) : mf_col_str(stmt, index);
+}
+
 static bool read_row(struct mf_stmt *stmt, struct mf_arena *arena, struct mf_trigger_row *row)
 {
     bool failed = false;
     *row = (struct mf_trigger_row){0};
-    row->key.project = mf_col_copy(stmt, 0, arena, &failed);
-    row->key.domain = mf_col_copy(stmt, 1, arena, &failed);
-    row->key.task_name = mf_col_copy(stmt, 2, arena, &failed);
-    row->key.name = mf_col_copy(stmt, 3, arena, &failed);
+    row->key.project = text(stmt, 0, arena, &failed);
+    row->key.domain = text(stmt, 1, arena, &failed);
+    row->key.task_name = text(stmt, 2, arena, &failed);
+    row->key.name = text(stmt, 3, arena, &failed);
     row->revision = mf_col_int(stmt, 4);
-    row->task_version = mf_col_copy(stmt, 5, arena, &failed);
+    row->task_version = text(stmt, 5, arena, &failed);
     row->active = mf_col_int(stmt, 6) != 0;
     row->automation_type = (int32_t)mf_col_int(stmt, 7);
-    row->spec = mf_col_copy(stmt, 8, arena, &failed);
-    row->automation = mf_col_copy(stmt, 9, arena, &failed);
-    row->description = mf_col_copy(stmt, 10, arena, &failed);
-    row->deployed_by = mf_col_copy(stmt, 11, arena, &failed);
-    row->updated_by = mf_col_copy(stmt, 12, arena, &failed);
+    row->spec = text(stmt, 8, arena, &failed);
+    row->automation = text(stmt, 9, arena, &failed);
+    row->description = text(stmt, 10, arena, &failed);
+    row->deployed_by = text(stmt, 11, arena, &failed);
+    row->updated_by = text(stmt, 12, arena, &failed);
     row->created_at = mf_col_int(stmt, 13);
     row->deployed_at = mf_col_int(stmt, 14);
     row->updated_at = mf_col_int(stmt, 15);
@@ -148,6 +159,28 @@ enum mf_code mf_trigger_revision(struct mf_db *db, struct mf_arena *arena, const
     return code;
 }
 
+enum mf_code mf_trigger_revisions(struct mf_db *db, const struct mf_trigger_key *key, int64_t from_ns,
+                                  mf_trigger_revision_walk visit, void *ctx, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    bool more = true;
+    enum mf_code code = mf_db_query(db, &sql_revisions, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    bind_key(stmt, key);
+    mf_bind_int(stmt, 5, from_ns);
+    while (code == MF_OK && more) {
+        struct mf_trigger_row row;
+        code = mf_stmt_step(stmt, &more, err);
+        if (code != MF_OK || !more)
+            break;
+        (void)read_row(stmt, NULL, &row); /* copies nothing, so it cannot run out of memory */
+        more = visit(ctx, &row, (enum mf_trigger_action)mf_col_int(stmt, 20), mf_col_int(stmt, 21));
+    }
+    mf_stmt_done(stmt);
+    return code;
+}
+
 /* The columns that the trigger and its revision have in common. */
 static void bind_row(struct mf_stmt *stmt, const struct mf_trigger_row *row)
 {
@@ -166,6 +199,7 @@ static void bind_row(struct mf_stmt *stmt, const struct mf_trigger_row *row)
     mf_bind_int(stmt, 16, row->updated_at);
     mf_bind_int(stmt, 17, row->triggered_at);
     mf_bind_int(stmt, 18, row->deleted_at);
+    mf_bind_int(stmt, 19, row->baseline_at);
 }
 
 enum mf_code mf_trigger_put(struct mf_db *db, const struct mf_trigger_row *row, enum mf_trigger_action action,
@@ -176,7 +210,6 @@ enum mf_code mf_trigger_put(struct mf_db *db, const struct mf_trigger_row *row, 
     if (code != MF_OK)
         return code;
     bind_row(stmt, row);
-    mf_bind_int(stmt, 19, row->baseline_at);
     mf_bind_int(stmt, 20, row->seq);
     code = mf_stmt_run(stmt, NULL, err);
     mf_stmt_done(stmt);
@@ -185,8 +218,8 @@ enum mf_code mf_trigger_put(struct mf_db *db, const struct mf_trigger_row *row, 
     if (code != MF_OK)
         return code;
     bind_row(stmt, row);
-    mf_bind_int(stmt, 19, action);
-    mf_bind_int(stmt, 20, now);
+    mf_bind_int(stmt, 20, action);
+    mf_bind_int(stmt, 21, now);
     code = mf_stmt_run(stmt, NULL, err);
     mf_stmt_done(stmt);
     return code;

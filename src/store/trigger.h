@@ -36,8 +36,10 @@ struct mf_trigger_row {
     int64_t updated_at;                    /* last time it was switched on or off */
     int64_t triggered_at;                  /* last run; 0: never */
     int64_t deleted_at;                    /* 0: it is there */
-    int64_t baseline_at;                   /* since when the present schedule counts; 0 in revisions */
-    int64_t seq;                           /* of its last change; 0 in revisions */
+    int64_t baseline_at;  /* since when the present schedule counts; 0 in revisions made before it was kept
+                             there: take recorded_at */
+    int64_t seq;          /* of its last change; 0 in revisions */
+    struct mf_str policy; /* trigger/policy.h; only in what is to be deployed, the schedule table keeps it */
 };
 
 /* A trigger that is there, active or not. An empty key.task_name finds it by its name alone: when several
@@ -52,6 +54,14 @@ enum mf_code mf_trigger_find(struct mf_db *db, struct mf_arena *arena, const str
 enum mf_code mf_trigger_revision(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,
                                  int64_t revision, struct mf_trigger_row *out,
                                  struct mf_error *err) MF_CHECK_RESULT;
+
+typedef bool (*mf_trigger_revision_walk)(void *ctx, const struct mf_trigger_row *row,
+                                         enum mf_trigger_action action, int64_t recorded_at);
+/* Rising, from the one that was in effect at from_ns on: the newest recorded then or before, or the first of
+ * all. Strings of the row are valid during the call; false stops the walk. */
+enum mf_code mf_trigger_revisions(struct mf_db *db, const struct mf_trigger_key *key, int64_t from_ns,
+                                  mf_trigger_revision_walk visit, void *ctx,
+                                  struct mf_error *err) MF_CHECK_RESULT;
 
 /* Writes the row as it is, and with it its revision, which is new. */
 enum mf_code mf_trigger_put(struct mf_db *db, const struct mf_trigger_row *row, enum mf_trigger_action action,

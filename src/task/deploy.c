@@ -9,6 +9,7 @@
 #include "task/service.h"
 #include "trigger/change.h"
 #include "trigger/check.h"
+#include "trigger/policy.h"
 
 /* A task and its triggers to be written; lives in the arena of its call. */
 struct deploy {
@@ -104,6 +105,9 @@ static enum mf_code read_trigger(struct mf_tasks *tasks, struct mf_arena *arena,
     if (code == MF_OK)
         code = mf_automation_check(mf_triggers_zones(tasks->triggers), arena, trigger->automation_spec,
                                    &row->automation_type, &row->automation, err);
+    struct mf_policy policy;
+    if (code == MF_OK)
+        code = mf_policy_read(arena, given->run_spec, &policy, &row->policy, err);
     if (code != MF_OK)
         return code;
     struct pb_trigger_TriggerSpec spec = {

@@ -6,6 +6,7 @@
 #include "trigger/change.h"
 #include "trigger/check.h"
 #include "trigger/message.h"
+#include "trigger/policy.h"
 #include "trigger/service.h"
 
 #include <stdio.h>
@@ -78,6 +79,9 @@ static enum mf_code read_deploy(struct mf_triggers *triggers, struct mf_call *ca
     if (code == MF_OK)
         code = mf_automation_check(triggers->zones, arena, request->automation_spec, &wish->automation_type,
                                    &wish->automation, err);
+    struct mf_policy policy;
+    if (code == MF_OK)
+        code = mf_policy_read(arena, request->spec->run_spec, &policy, &wish->policy, err);
     if (code == MF_OK)
         code = mf_identity_encode(arena, mf_call_caller(call), &wish->deployed_by, err);
     if (code != MF_OK)
