@@ -363,13 +363,12 @@ static void step_failed(struct mf_engine *engine, struct mf_entry *entry, struct
     set_tries(engine, entry, entry->tries < UINT8_MAX ? entry->tries + 1 : UINT8_MAX);
     entry->retry_at = engine->now + pause_of(entry->tries);
     entry->release = entry->release || work->step.plan.first_is_buffered;
-    mf_log(MF_LOG_WARN, "schedule",
-           "schedule %" PRId64 " could not be fired, trying again in %" PRId64 " s: %s", entry->id,
-           pause_of(entry->tries) / SECOND_NS, work->error);
     if (hash == entry->noted || engine->ending) {
         mf_entries_set(engine->entries, entry, entry->retry_at);
         return;
     }
+    mf_log(MF_LOG_WARN, "schedule", "trigger %s could not be fired, trying again in %" PRId64 " s: %s",
+           work->trigger, pause_of(entry->tries) / SECOND_NS, work->error);
     entry->noted = hash;
     work->step.note = text;
     *kept = true;

@@ -19,6 +19,7 @@ struct mf_engine;
 struct mf_work {
     struct mf_step step;
     struct mf_step_result result; /* for the port to fill in */
+    char trigger[200];            /* whose it is, for the log; for the port to fill in */
     enum mf_code code;            /* as given to mf_engine_done */
     char error[200];
     struct mf_work *next; /* the engine's */
