@@ -27,6 +27,20 @@ from harness import CallError, check
 FINE = None
 BAD = "invalid_argument"
 
+# Annotations of a trigger's run specification that are no policy of a schedule, and what the refusal says.
+BAD_POLICIES = [
+    ("schedule.mayfly/catch-up", "some", "must be all, latest or none"),
+    ("schedule.mayfly/catch-up-window", "1 day", "must be a duration"),
+    ("schedule.mayfly/catch-up-window", "9000h", "must be a duration from 1s to 8784h"),
+    ("schedule.mayfly/overlap", "", "must be allow, skip"),
+    ("schedule.mayfly/jitter", "25h", "up to 24h"),
+    ("schedule.mayfly/end-time", "soon", "must be a time"),
+    ("schedule.mayfly/max-runs", "0", "must be a number"),
+    ("schedule.mayfly/pause-after-failures", "x" * 5000, "must be a number"),
+    ("schedule.mayfly/" + "x" * 5000, "all", "is not known"),
+    ("schedule.mayfly/", "all", "is not known"),
+]
+
 
 def snake(name):
     return re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), name)
@@ -118,6 +132,13 @@ class Table:
         for path, value in changes.items():
             message = without(message, path) if value is None else replaced(message, path, value)
         self.refuse_message(message, code, word, repr(changes))
+
+    def refuse_policies(self, spec):
+        """Annotations of the trigger whose specification is at this path."""
+        for key, value, word in BAD_POLICIES:
+            annotations = {"values": {"team": "a", key: value}}
+            self.refuse({f"{spec}.runSpec.annotations": annotations}, BAD, f'annotations["{key[:80]}')
+            self.refuse({f"{spec}.runSpec.annotations": annotations}, BAD, word)
 
     def check(self, rows, skip=None):
         skip = skip or {}

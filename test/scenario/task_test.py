@@ -347,6 +347,9 @@ def bad_input(server):
             f"{automation}.schedule.cron.expression": {"missing": BAD, "empty": BAD, "long": (300, BAD)},
         }
     )
+    table.refuse_policies("triggers[0].spec")
+    unknown = {"schedule.mayfly/x": ""}
+    table.refuse({"triggers[0].spec.runSpec.annotations.values": unknown}, BAD, 'triggers[0] "t": spec.run_spec.')
     table.refuse({"taskId.project": "nobody"}, "not_found", "nobody")
     for wrong in ("a/b", "a\nb", "a\x00b"):
         for field in ("name", "version", "domain"):

@@ -335,7 +335,10 @@ def c34_automation(server):
         check(word in message and message.count("invalid_argument") == 0, f"{schedule}: {message}")
     for kind, word in [("TYPE_SCHEDULE", "schedule"), ("TYPE_ARTIFACT", "artifact")]:
         check(word in refused("invalid_argument", deploy, server, "bad", automation={"type": kind}), kind)
-    delete(server, "art", "none", "rate", "text")
+    annotations = {"values": {"team": "a", "schedule.mayfly/overlap": "skip", "schedule.mayfly/jitter": "1m30s"}}
+    deploy(server, "policy", automation=DAILY, runSpec={"annotations": annotations})
+    check(details(server, "policy")["spec"]["runSpec"]["annotations"] == annotations, "annotations stay as they are")
+    delete(server, "art", "none", "rate", "text", "policy")
 
 
 def bad_input(server):
@@ -373,6 +376,9 @@ def bad_input(server):
     for name in BAD_NAMES:
         for field in ("name", "taskName"):
             table.refuse({f"name.{field}": name}, BAD, field.replace("N", "_n"))
+    table.refuse_policies("spec")
+    by_hand = Table(server, TRIGGERS, "DeployTrigger", {**good, "automationSpec": {"type": "TYPE_NONE"}})
+    by_hand.refuse_policies("spec")
     check(
         "kept" in deploy(server, "long", description="kept" + "ü" * 200)["description"],
         "a long text is cut, not refused",
