@@ -18,7 +18,7 @@
 #define DUE_COUNTED 1000
 
 const double mf_lateness_bounds[MF_LATENESS_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1,  0.25,
-                                                        0.5,   1,    5,     60,   3600, INFINITY};
+                                                        0.5,   1,    5,     60,   3600, HUGE_VAL};
 
 struct mf_engine {
     struct mf_engine_port port;
@@ -35,7 +35,7 @@ struct mf_engine {
 
     /* What other threads bring. */
     pthread_mutex_t lock;
-    struct mf_work *done_first, *done_last;
+    struct mf_step_work *done_first, *done_last;
     int64_t *pokes;
     size_t poke_count, poke_cap;
     bool pokes_lost; /* memory ran out: look at all that wait */
@@ -108,7 +108,7 @@ void mf_engine_poke(struct mf_engine *engine, int64_t schedule_id)
     engine->port.wake(engine->port.ctx);
 }
 
-void mf_engine_done(struct mf_engine *engine, struct mf_work *work, enum mf_code code,
+void mf_engine_done(struct mf_engine *engine, struct mf_step_work *work, enum mf_code code,
                     const struct mf_error *err)
 {
     work->code = code;
@@ -272,7 +272,7 @@ static void read_changes(struct mf_engine *engine)
 /* ---- steps ---- */
 
 static void begin(struct mf_engine *engine, struct mf_entry *entry, const struct mf_plan *plan,
-                  struct mf_work *work)
+                  struct mf_step_work *work)
 {
     work->step = (struct mf_step){
         .schedule_id = entry->id,
@@ -300,7 +300,7 @@ static void look(struct mf_engine *engine, struct mf_entry *entry)
         mf_entries_set(engine->entries, entry, plan.wake_at);
         return;
     }
-    struct mf_work *work = calloc(1, sizeof *work);
+    struct mf_step_work *work = calloc(1, sizeof *work);
     if (!work) {
         mf_entries_set(engine->entries, entry, engine->now + RETRY_FIRST_NS);
         return;
@@ -321,7 +321,7 @@ static void count_lateness(struct mf_engine_stats *stats, int64_t late_ns)
     stats->caught_up += late_ns > MF_CATCH_UP_GRACE_NS;
 }
 
-static void count(struct mf_engine *engine, const struct mf_work *work)
+static void count(struct mf_engine *engine, const struct mf_step_work *work)
 {
     struct mf_engine_stats *stats = &engine->stats;
     const struct mf_step_result *result = &work->result;
@@ -350,7 +350,8 @@ static int64_t pause_of(uint8_t tries)
 
 /* After a failure: tries again later, and has the reason recorded when it is a new one. *kept: work is on its
  * way again. */
-static void step_failed(struct mf_engine *engine, struct mf_entry *entry, struct mf_work *work, bool *kept)
+static void step_failed(struct mf_engine *engine, struct mf_entry *entry, struct mf_step_work *work,
+                        bool *kept)
 {
     struct mf_str text = mf_str_from_c(work->error);
     uint32_t hash = (uint32_t)mf_topic_hash(text) | 1;
@@ -375,7 +376,7 @@ static void step_failed(struct mf_engine *engine, struct mf_entry *entry, struct
     begin(engine, entry, &note, work);
 }
 
-static void step_done(struct mf_engine *engine, struct mf_entry *entry, const struct mf_work *work)
+static void step_done(struct mf_engine *engine, struct mf_entry *entry, const struct mf_step_work *work)
 {
     const struct mf_step_result *result = &work->result;
     bool note = work->step.plan.kind == MF_PLAN_NOTE;
@@ -394,7 +395,7 @@ static void step_done(struct mf_engine *engine, struct mf_entry *entry, const st
     look_ahead(engine, entry);
 }
 
-static void finish(struct mf_engine *engine, struct mf_work *work)
+static void finish(struct mf_engine *engine, struct mf_step_work *work)
 {
     struct mf_entry *entry = mf_entries_get(engine->entries, work->step.schedule_id);
     bool kept = false;
@@ -430,7 +431,7 @@ static void poke_any(void *ctx, struct mf_entry *entry)
 static void take_inbox(struct mf_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
-    struct mf_work *work = engine->done_first;
+    struct mf_step_work *work = engine->done_first;
     int64_t *pokes = engine->pokes;
     size_t poke_count = engine->poke_count;
     bool all = engine->pokes_lost;
@@ -442,7 +443,7 @@ static void take_inbox(struct mf_engine *engine)
     engine->changed = false;
     pthread_mutex_unlock(&engine->lock);
     while (work) {
-        struct mf_work *next = work->next;
+        struct mf_step_work *next = work->next;
         finish(engine, work);
         work = next;
     }

@@ -16,13 +16,13 @@
 struct mf_engine;
 
 /* A step on its way. Lives from carry_out until mf_engine_done. */
-struct mf_work {
+struct mf_step_work {
     struct mf_step step;
     struct mf_step_result result; /* for the port to fill in */
     char trigger[200];            /* whose it is, for the log; for the port to fill in */
     enum mf_code code;            /* as given to mf_engine_done */
     char error[200];
-    struct mf_work *next; /* the engine's */
+    struct mf_step_work *next; /* the engine's */
 };
 
 struct mf_engine_port {
@@ -32,7 +32,7 @@ struct mf_engine_port {
     enum mf_code (*changes)(void *ctx, int64_t after_seq, mf_schedule_visit visit, void *visit_ctx,
                             struct mf_error *err);
     /* Must not block for long. mf_engine_done follows, on any thread, possibly before this returns. */
-    void (*carry_out)(void *ctx, struct mf_work *work);
+    void (*carry_out)(void *ctx, struct mf_step_work *work);
     /* Whoever calls mf_engine_turn should do so soon. Any thread; may be called often. */
     void (*wake)(void *ctx);
 };
@@ -79,7 +79,7 @@ size_t mf_engine_in_flight(const struct mf_engine *engine);
 /* Any thread. */
 void mf_engine_changed(struct mf_engine *engine);                   /* some trigger was changed */
 void mf_engine_poke(struct mf_engine *engine, int64_t schedule_id); /* the run it waits for may have ended */
-void mf_engine_done(struct mf_engine *engine, struct mf_work *work, enum mf_code code,
+void mf_engine_done(struct mf_engine *engine, struct mf_step_work *work, enum mf_code code,
                     const struct mf_error *err);
 void mf_engine_stats(struct mf_engine *engine, struct mf_engine_stats *out);
 

@@ -21,7 +21,7 @@ struct world {
     struct mf_schedule_row row;
     bool changed; /* the row is among the changes */
     enum mf_code reads;
-    struct mf_work *work; /* on its way; one at most, since there is one schedule */
+    struct mf_step_work *work; /* on its way; one at most, since there is one schedule */
     int begun, wakes;
     int64_t wake_at;
 };
@@ -46,7 +46,7 @@ static enum mf_code read_changes(void *ctx, int64_t after_seq, mf_schedule_visit
     return MF_OK;
 }
 
-static void carry_out(void *ctx, struct mf_work *work)
+static void carry_out(void *ctx, struct mf_step_work *work)
 {
     struct world *world = ctx;
     assert_null(world->work);
@@ -110,7 +110,7 @@ static void turn(struct world *world, int64_t now)
 /* Ends the step that is on its way as if its transaction had seen the row as it is, and had moved it. */
 static void end_step(struct world *world, int64_t cursor_at)
 {
-    struct mf_work *work = world->work;
+    struct mf_step_work *work = world->work;
     assert_non_null(work);
     world->row.state.cursor_at = cursor_at;
     work->result = (struct mf_step_result){.seq = world->row.seq, .state = world->row.state, .active = true};
@@ -120,7 +120,7 @@ static void end_step(struct world *world, int64_t cursor_at)
 
 static void fail_step(struct world *world, const char *why)
 {
-    struct mf_work *work = world->work;
+    struct mf_step_work *work = world->work;
     struct mf_error err;
     assert_non_null(work);
     world->work = NULL;
@@ -213,7 +213,7 @@ static void a_change_counts_at_once_and_a_deactivated_trigger_is_gone(void **sta
     mf_engine_changed(world->engine);
     turn(world, NOON + 7 * MINUTE);
     world->work->result = (struct mf_step_result){.stale = true, .seq = 3};
-    struct mf_work *work = world->work;
+    struct mf_step_work *work = world->work;
     world->work = NULL;
     mf_engine_done(world->engine, work, MF_OK, NULL);
     turn(world, NOON + 30 * MINUTE);
