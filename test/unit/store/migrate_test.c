@@ -127,6 +127,33 @@ static void the_real_ones_apply(void **state)
         2);
 }
 
+/* Triggers of a server without a scheduler: those with a schedule have what one needs. */
+static void triggers_of_before_have_their_schedules(void **state)
+{
+    static const char *const rows =
+        "INSERT INTO trigger VALUES "
+        "('p', 'd', 't', 'off', 1, 'v', 0, 2, x'00', x'0a', '', x'', x'', 1, 1, 1, 0, 0, 40, 11),"
+        "('p', 'd', 't', 'on', 2, 'v', 1, 2, x'00', x'0a', '', x'', x'', 1, 1, 1, 0, 0, 50, 14),"
+        "('p', 'd', 't', 'plain', 1, 'v', 1, 1, x'00', x'', '', x'', x'', 1, 1, 1, 0, 0, 60, 13);"
+        "INSERT INTO trigger_revision VALUES "
+        "('p', 'd', 't', 'on', 1, 1, 9, 'v', 1, 2, x'00', x'0a', '', x'', x'', 1, 1, 1, 0, 0),"
+        "('p', 'd', 't', 'on', 2, 1, 9, 'v', 1, 2, x'00', x'0a', '', x'', x'', 1, 1, 1, 0, 0);";
+    struct migrate_case *c = *state;
+    assert_int_equal(migrate(c, mf_migrations, 9), MF_OK);
+    assert_int_equal(mf_db_script(c->db, rows, &c->err), MF_OK);
+    assert_int_equal(migrate(c, mf_migrations, mf_migration_count), MF_OK);
+    assert_int_equal(number(c, "SELECT count(*) FROM schedule"), 2);
+    assert_int_equal(number(c, "SELECT count(*) FROM schedule WHERE id = 2 AND name = 'on' AND revision = 2 "
+                               "AND active = 1 AND automation = x'0a' AND policy = '' AND baseline_at = 50 "
+                               "AND cursor_at = 50 AND buffered_at = 0 AND runs = 0 AND settled_at = 0 AND "
+                               "error = '' AND error_at = 0 AND seq = 14"),
+                     1);
+    assert_int_equal(number(c, "SELECT count(*) FROM schedule WHERE id = 1 AND name = 'off' AND active = 0"),
+                     1);
+    assert_int_equal(number(c, "SELECT baseline_at FROM trigger_revision WHERE revision = 1"), 0);
+    assert_int_equal(number(c, "SELECT baseline_at FROM trigger_revision WHERE revision = 2"), 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_the_tables_of_others, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(the_real_ones_apply, setup, teardown),
+        cmocka_unit_test_setup_teardown(triggers_of_before_have_their_schedules, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
