@@ -1,5 +1,7 @@
-"""Collects file descriptors: out of unpacked Python wheels, and out of descriptor sets written by protoc."""
+"""Collects file descriptors: out of unpacked Python wheels, descriptor sets written by protoc, and .proto files of our own."""
 import ast
+import subprocess
+import tempfile
 from pathlib import Path
 
 from wire import Raw, fields, write_varint
@@ -55,6 +57,22 @@ def from_set(path):
 def write_set(files, path):
     """A FileDescriptorSet, as protoc would write it."""
     Path(path).write_bytes(b"".join(b"\x0a" + write_varint(len(data)) + data for data in files.values()))
+
+
+def from_sources(root, known):
+    """Descriptors of all .proto files below root, in the order of their names; known holds what they import."""
+    names = sorted(str(path.relative_to(root)) for path in Path(root).rglob("*.proto"))
+    with tempfile.TemporaryDirectory() as scratch:
+        imports, out = f"{scratch}/known.binpb", f"{scratch}/out.binpb"
+        write_set(known, imports)
+        try:
+            # The set comes first, so that imports are those of the product, not files that a system has.
+            subprocess.run(["protoc", f"--descriptor_set_in={imports}", f"--proto_path={root}", "-o", out, *names], check=True)
+        except FileNotFoundError:
+            raise SystemExit("protoc is missing; install what deps/apt.txt lists (scripts/setup.sh)") from None
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"protoc: the files below {root} have errors, see above") from error
+        return from_set(out)
 
 
 FIELD = {}

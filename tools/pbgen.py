@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes C structs and tables (src/rpc/pb.h, src/rpc/pb_table.h) for the messages of a descriptor set.
 
-    pbgen.py [--idl DIR] [--set FILE.binpb] --out DIR     write everything into DIR
-    pbgen.py [--idl DIR] [--set FILE.binpb] --list        print the names of the files that end up directly in DIR
+    pbgen.py [--idl DIR [--proto DIR]] [--set FILE.binpb] --out DIR     write everything into DIR
+    pbgen.py [--idl DIR [--proto DIR]] [--set FILE.binpb] --list        print the names of the files that end up directly in DIR
 
---idl takes the unpacked wheels of deps/fetch.sh, --set a FileDescriptorSet as "protoc --include_imports -o" writes it. With
+--idl takes the unpacked wheels of deps/fetch.sh, --proto a folder of .proto files that may import them, --set a FileDescriptorSet as "protoc --include_imports -o" writes it. With
 both, files that both have are taken from --idl: a program that links the product's library beside its own messages must
 agree with it about every message they share.
 
@@ -363,12 +363,15 @@ def write_all(schema, out, whole):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idl", type=Path)
+    parser.add_argument("--proto", type=Path)
     parser.add_argument("--set", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path)
     what.add_argument("--list", action="store_true")
     args = parser.parse_args()
     files = descriptor_set.product_set(args.idl) if args.idl else {}
+    if args.proto:
+        files.update(descriptor_set.from_sources(args.proto, files))
     if args.set:
         files = {**descriptor_set.from_set(args.set), **files}
     if not files:

@@ -38,6 +38,7 @@ RELAXED = [
     ("dataproxy.CreateUploadLocationRequest.domain", "min_len", UPLOAD),
     ("dataproxy.CreateUploadLocationRequest.content_md5", "len", "a filename_root may stand in for it; the handler decides"),
     ("trigger.GetTriggerDetailsRequest.name", "below", "without task_name a trigger is found by its name; the handler checks the rest"),
+    ("mayfly.schedule.v1.*.trigger", "below", "the same"),
     ("imagebuilder.GetImageRequest.project_id", "below", UPLOAD),
     ("workflow.TaskAction.id", "below", "a child is enqueued with the ids of its parent, whose version may be empty"),
     ("task.Environment.description", "max_len", "the SDK sends it uncut; DeployTask keeps what fits"),
