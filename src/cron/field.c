@@ -47,7 +47,7 @@ struct mf_str mf_cron_trim(struct mf_str text)
     return first.len > 0 ? mf_str_make(first.ptr, (size_t)(last.ptr + last.len - first.ptr)) : MF_STR_EMPTY;
 }
 
-/* ---- one field ---- */
+/* ---- values ---- */
 
 /* Cuts off what stands before the separator; false when there is nothing left. */
 static bool cut(struct mf_str *text, char separator, struct mf_str *piece)
@@ -66,9 +66,12 @@ static enum mf_code bad(const struct mf_cron_field *field, struct mf_str item, c
                         struct mf_error *err)
 {
     return mf_fail(err, MF_INVALID_ARGUMENT,
-                   "%s \"%.*s\": %s; the field takes %u to %u%s, lists, ranges and steps", field->name,
+                   "%s \"%.*s\": %s; the field takes %u to %u%s, lists, ranges and steps%s", field->name,
                    MF_FMT(mf_str_take(item, 100)), what, field->min, field->max,
-                   field->names ? " or three letters of a name" : "");
+                   field->names ? " or three letters of a name" : "",
+                   field->kind == MF_CRON_MONTH_DAY  ? ", L, L-3, 15W and LW"
+                   : field->kind == MF_CRON_WEEK_DAY ? ", 5L and 5#2"
+                                                     : "");
 }
 
 static bool read_number(struct mf_str text, unsigned *out)
@@ -89,7 +92,7 @@ static bool read_number(struct mf_str text, unsigned *out)
 
 static bool read_value(const struct mf_cron_field *field, struct mf_str text, unsigned *out)
 {
-    for (unsigned i = 0; field->names && i <= field->max - field->min; i++) {
+    for (unsigned i = 0; field->names && text.len == 3 && i <= field->max - field->min; i++) {
         if (mf_str_eq_nocase(text, mf_str_from_c(field->names[i]))) {
             *out = field->min + i;
             return true;
@@ -98,75 +101,198 @@ static bool read_value(const struct mf_cron_field *field, struct mf_str text, un
     return read_number(text, out);
 }
 
+/* 7 as another name of Sunday. */
+static bool has_seven(const struct mf_cron_field *field)
+{
+    return field->kind == MF_CRON_WEEK_DAY && field->min == 0;
+}
+
+/* ---- L, W and # ---- */
+
+static bool is_letter(char c, char upper)
+{
+    return c == upper || c == upper + ('a' - 'A');
+}
+
+/* One or two digits, within the bounds. */
+static bool read_small(struct mf_str text, unsigned min, unsigned max, unsigned *out)
+{
+    return text.len <= 2 && text.len > 0 && text.ptr[0] != '+' && read_number(text, out) && *out >= min &&
+           *out <= max;
+}
+
+/* Whether the item is one that only a field of this kind takes; such texts are in no other way an item. */
+static bool is_special(const struct mf_cron_field *field, struct mf_str item)
+{
+    char last = item.ptr[item.len - 1];
+    if (field->kind == MF_CRON_MONTH_DAY)
+        return is_letter(item.ptr[0], 'L') || is_letter(last, 'W');
+    return field->kind == MF_CRON_WEEK_DAY &&
+           (is_letter(last, 'L') || mf_str_find_char(item, '#') != SIZE_MAX);
+}
+
+static enum mf_code add_month_day(const struct mf_cron_field *field, struct mf_str item,
+                                  struct mf_cron_values *out, struct mf_error *err)
+{
+    unsigned n = 0;
+    if (item.len == 1 && is_letter(item.ptr[0], 'L'))
+        out->month_ends |= 1;
+    else if (item.len == 2 && is_letter(item.ptr[0], 'L') && is_letter(item.ptr[1], 'W'))
+        out->near_days |= 1;
+    else if (item.len > 2 && item.ptr[1] == '-' && is_letter(item.ptr[0], 'L') &&
+             read_small(mf_str_skip(item, 2), 1, field->max - 1, &n))
+        out->month_ends |= UINT32_C(1) << n;
+    else if (is_letter(item.ptr[item.len - 1], 'W') &&
+             read_small(mf_str_take(item, item.len - 1), field->min, field->max, &n))
+        out->near_days |= UINT32_C(1) << n;
+    else
+        return bad(field, item, "write L, L-1 to L-30, 1W to 31W or LW, without range and step", err);
+    return MF_OK;
+}
+
+static enum mf_code add_week_day(const struct mf_cron_field *field, struct mf_str item,
+                                 struct mf_cron_values *out, struct mf_error *err)
+{
+    size_t mark = mf_str_find_char(item, '#');
+    struct mf_str day = mf_str_take(item, mark != SIZE_MAX ? mark : item.len - 1);
+    unsigned value = 0;
+    unsigned nth = 0;
+    if (day.len == 0 && mark == SIZE_MAX && field->min == 1) {
+        out->bits[0] |= UINT64_C(1) << (field->max - field->origin);
+        return MF_OK;
+    }
+    if (day.len == 0 && mark == SIZE_MAX)
+        return bad(field, item,
+                   "write SAT or SUN for the last day of the week, or SUNL for the month's last Sunday", err);
+    if (!(read_value(field, day, &value) && (day.len == 3 || day.len == 1)) || value < field->min ||
+        value > field->max + has_seven(field) ||
+        (mark != SIZE_MAX && !read_small(mf_str_skip(item, mark + 1), 1, 5, &nth)))
+        return bad(field, item,
+                   "write one day as in FRIL for the last or FRI#1 to FRI#5 for the n-th of a month", err);
+    uint8_t bit = (uint8_t)(1U << (value - field->origin) % 7);
+    if (mark == SIZE_MAX)
+        out->last_week_days |= bit;
+    else
+        out->nth_week_days[nth - 1] |= bit;
+    return MF_OK;
+}
+
+/* ---- one field ---- */
+
+/* begin to end by step; where end is below begin, over the end of the field. */
+static void add_range(const struct mf_cron_field *field, unsigned begin, unsigned end, unsigned step,
+                      struct mf_cron_values *out)
+{
+    unsigned size = field->max - field->min + 1;
+    unsigned span = end >= begin ? end - begin : end + size - begin;
+    for (unsigned at = 0; at <= span; at += step) {
+        unsigned value = begin + at;
+        unsigned bit = (value > field->max ? value - size : value) - field->origin;
+        out->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+        if (step > span - at)
+            break;
+    }
+}
+
 static enum mf_code check_range(const struct mf_cron_field *field, struct mf_str item, unsigned begin,
-                                unsigned end, struct mf_error *err)
+                                unsigned end, bool wraps, struct mf_error *err)
 {
     char text[100];
     if (begin < field->min)
         snprintf(text, sizeof text, "beginning of range (%u) below minimum (%u)", begin, field->min);
     else if (end > field->max)
         snprintf(text, sizeof text, "end of range (%u) above maximum (%u)", end, field->max);
-    else if (begin > end)
+    else if (begin > end && (!wraps || begin > field->max || end < field->min))
         snprintf(text, sizeof text, "beginning of range (%u) beyond end of range (%u)", begin, end);
     else
         return MF_OK;
     return bad(field, item, text, err);
 }
 
-/* "*", "N", "N-M", each with an optional "/step". What follows a "-" behind "*" does not count. */
-static enum mf_code add_item(const struct mf_cron_field *field, struct mf_str item, uint64_t *bits,
-                             bool *star, struct mf_error *err)
+/* An item in its parts. */
+struct item {
+    struct mf_str text, low, high, step;
+    bool has_high, has_step;
+    bool all; /* "*" or "?": what follows a "-" behind it does not count */
+};
+
+static enum mf_code split_item(const struct mf_cron_field *field, struct mf_str text, struct item *out,
+                               struct mf_error *err)
 {
-    struct mf_str rest = item;
+    struct mf_str rest = text;
     struct mf_str range = {0};
-    struct mf_str step_text = {0};
-    struct mf_str low = {0};
-    struct mf_str high = {0};
-    unsigned begin = field->min;
-    unsigned end = field->max;
-    unsigned step = 1;
+    *out = (struct item){.text = text};
     (void)cut(&rest, '/', &range);
-    bool has_step = cut(&rest, '/', &step_text);
+    out->has_step = cut(&rest, '/', &out->step);
     if (rest.ptr)
-        return bad(field, item, "too many slashes", err);
+        return bad(field, text, "too many slashes", err);
     rest = range;
-    (void)cut(&rest, '-', &low);
-    bool has_high = cut(&rest, '-', &high);
-    bool all = mf_str_eq_c(low, "*") || mf_str_eq_c(low, "?");
-    if (!all) {
-        if (!read_value(field, low, &begin) || (has_high && !read_value(field, high, &end)))
-            return bad(field, item, "that is no value", err);
-        if (rest.ptr)
-            return bad(field, item, "too many hyphens", err);
-        if (!has_high && !has_step)
-            end = begin;
-    }
-    if (has_step && !read_number(step_text, &step))
-        return bad(field, item, "the step is no number", err);
-    enum mf_code code = check_range(field, item, begin, end, err);
-    if (code != MF_OK)
-        return code;
-    if (step == 0)
-        return bad(field, item, "step of range should be a positive number", err);
-    for (unsigned value = begin; value <= end; value += step) {
-        *bits |= UINT64_C(1) << value;
-        if (step > end - value)
-            break;
-    }
-    *star = *star || (all && step == 1);
+    (void)cut(&rest, '-', &out->low);
+    out->has_high = cut(&rest, '-', &out->high);
+    bool mark = mf_str_eq_c(out->low, "?");
+    out->all = mark || mf_str_eq_c(out->low, "*");
+    if (mark && !field->has_mark)
+        return bad(field, text, "\"?\" has no meaning here, write \"*\" for all", err);
+    if (rest.ptr && !out->all)
+        return bad(field, text, "too many hyphens", err);
     return MF_OK;
 }
 
-enum mf_code mf_cron_field(const struct mf_cron_field *field, struct mf_str text, uint64_t *bits, bool *star,
+/* "*", "N", "N-M", each with an optional "/step". */
+static enum mf_code add_item(const struct mf_cron_field *field, struct mf_str text,
+                             struct mf_cron_values *out, struct mf_error *err)
+{
+    struct item item;
+    unsigned begin = field->min;
+    unsigned end = field->max;
+    unsigned step = 1;
+    enum mf_code code = split_item(field, text, &item, err);
+    if (code != MF_OK)
+        return code;
+    if (!item.all) {
+        if (!read_value(field, item.low, &begin) || (item.has_high && !read_value(field, item.high, &end)))
+            return bad(field, text, "that is no value", err);
+        if (!item.has_high && !item.has_step)
+            end = begin;
+    }
+    if (item.has_step && !read_number(item.step, &step))
+        return bad(field, text, "the step is no number", err);
+    /* 7 at the end of a range is the day after Saturday; elsewhere it is 0. */
+    bool seven = has_seven(field) && (item.has_high || !item.has_step);
+    if (seven && begin == 7) {
+        begin = 0;
+        end = end == 7 ? 0 : end;
+    }
+    bool wraps = item.has_high && !item.all && field->kind != MF_CRON_YEAR;
+    code = check_range(field, text, begin, seven && end == 7 ? field->max : end, wraps, err);
+    if (code != MF_OK)
+        return code;
+    if (step == 0)
+        return bad(field, text, "step of range should be a positive number", err);
+    if (begin > end && step > 1 && field->kind == MF_CRON_MONTH_DAY)
+        return bad(field, text, "no step over the end of a month, months differ in length", err);
+    add_range(field, begin, end, step, out);
+    out->star = out->star || (item.all && step == 1);
+    return MF_OK;
+}
+
+enum mf_code mf_cron_field(const struct mf_cron_field *field, struct mf_str text, struct mf_cron_values *out,
                            struct mf_error *err)
 {
     struct mf_str item;
     enum mf_code code = MF_OK;
-    *bits = 0;
-    *star = false;
+    *out = (struct mf_cron_values){0};
     while (code == MF_OK && cut(&text, ',', &item)) {
-        if (item.len > 0)
-            code = add_item(field, item, bits, star, err);
+        if (item.len == 0)
+            continue;
+        bool special = is_special(field, item);
+        out->special = out->special || special;
+        if (!special)
+            code = add_item(field, item, out, err);
+        else if (field->kind == MF_CRON_MONTH_DAY)
+            code = add_month_day(field, item, out, err);
+        else
+            code = add_week_day(field, item, out, err);
     }
     return code;
 }

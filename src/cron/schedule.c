@@ -29,81 +29,101 @@ static int64_t floor_second(int64_t ns)
     return ns - rest - (rest < 0 ? NS_PER_SECOND : 0);
 }
 
-/* The smallest anchor + n * step (n from first_n on) that is later. Differences of two instants may not fit.
- */
-static bool step_after(int64_t anchor, int64_t step, int64_t first_n, int64_t later_than, int64_t *next)
+/* The times of a schedule that has them at equal distances: anchor + n * step, from a first n on. */
+struct steps {
+    int64_t anchor, step; /* step 0: it is no such schedule */
+    int first_n;
+};
+
+static struct steps steps_of(const struct mf_schedule *schedule, int64_t baseline)
 {
-    __int128 distance = (__int128)later_than - anchor;
-    __int128 n = distance < 0 ? 0 : distance / step + 1;
-    if (n < first_n)
-        n = first_n;
-    __int128 at = anchor + n * step;
-    *next = (int64_t)at;
-    return at <= INT64_MAX;
+    if (schedule->rate_ns > 0 && schedule->start != 0)
+        return (struct steps){floor_second(schedule->start), schedule->rate_ns, 0};
+    return (struct steps){floor_second(baseline),
+                          schedule->rate_ns > 0 ? schedule->rate_ns : schedule->cron.every_ns, 1};
 }
 
-/* The largest anchor + n * step, n from first_n on, that is not later. */
-static bool step_until(int64_t anchor, int64_t step, int64_t first_n, int64_t until, int64_t *last)
+/* The n of the last time at or before the instant; below first_n when there is none. Differences of two
+ * instants may not fit 64 bits. */
+static __int128 last_n(const struct steps *steps, int64_t at)
 {
-    __int128 distance = (__int128)until - anchor;
-    __int128 n = distance < 0 ? -1 : distance / step;
-    *last = (int64_t)(anchor + n * step);
-    return n >= first_n;
+    __int128 distance = (__int128)at - steps->anchor;
+    return distance < steps->first_n * (__int128)steps->step ? steps->first_n - 1 : distance / steps->step;
 }
 
-/* Where a rate counts from and how far its times are apart; false: cron fields count. */
-static bool rate_of(const struct mf_schedule *schedule, int64_t baseline, int64_t *anchor, int64_t *step,
-                    int64_t *first_n)
+static int64_t later(int64_t a, int64_t b)
 {
-    bool has_start = schedule->rate_ns > 0 && schedule->start != 0;
-    *anchor = floor_second(has_start ? schedule->start : baseline);
-    *step = schedule->rate_ns > 0 ? schedule->rate_ns : schedule->cron.every_ns;
-    *first_n = !has_start;
-    return *step > 0;
+    return a > b ? a : b;
 }
 
 bool mf_schedule_next(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t *next)
 {
-    int64_t later_than = after > baseline ? after : baseline;
-    int64_t anchor;
-    int64_t step;
-    int64_t first_n;
-    if (rate_of(schedule, baseline, &anchor, &step, &first_n))
-        return step_after(anchor, step, first_n, later_than, next);
-    return mf_cron_next(&schedule->cron, later_than, next);
+    struct steps steps = steps_of(schedule, baseline);
+    if (steps.step == 0)
+        return mf_cron_next_ever(&schedule->cron, later(after, baseline), next);
+    __int128 at = steps.anchor + (last_n(&steps, later(after, baseline)) + 1) * steps.step;
+    *next = (int64_t)at;
+    return at <= INT64_MAX;
 }
 
-/* Halves the stretch that holds the last time: low is always one that is due, and from high on none is. */
+static bool next_until(const struct mf_cron *cron, int64_t after, int64_t until, int64_t *next)
+{
+    return mf_cron_next_ever(cron, after, next) && *next <= until;
+}
+
+/* Looks from further and further back until there is a time on the way, then halves what is left. */
 static bool cron_last(const struct mf_cron *cron, int64_t after, int64_t until, int64_t *last)
 {
-    int64_t low;
-    int64_t high = until;
-    if (!mf_cron_next(cron, after, &low) || low > until)
-        return false;
-    while (high - low > NS_PER_SECOND) {
-        int64_t middle = low + (high - low) / 2;
-        int64_t next;
-        if (mf_cron_next(cron, middle, &next) && next <= until)
-            low = next;
-        else
-            high = middle;
+    const uint64_t distance = (uint64_t)until - (uint64_t)after;
+    int64_t bare = until; /* there is no time in (bare, until] */
+    int64_t from = until;
+    int64_t next = 0;
+    for (uint64_t span = MINUTE;; span *= 2) {
+        from = span < distance && span < INT64_MAX / 2 ? until - (int64_t)span : after;
+        if (next_until(cron, from, until, last))
+            break;
+        if (from == after)
+            return false;
+        bare = from;
     }
-    if (mf_cron_next(cron, low, &high) && high <= until)
-        low = high;
-    *last = low;
+    while (next_until(cron, *last, until, &next)) {
+        int64_t middle = next + (int64_t)(((uint64_t)bare - (uint64_t)next) / 2);
+        *last = next;
+        if (next_until(cron, middle, until, &next))
+            *last = next;
+        else
+            bare = middle;
+    }
     return true;
 }
 
 bool mf_schedule_last(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
                       int64_t *last)
 {
-    int64_t later_than = after > baseline ? after : baseline;
-    int64_t anchor;
-    int64_t step;
-    int64_t first_n;
-    if (until <= later_than)
+    struct steps steps = steps_of(schedule, baseline);
+    int64_t from = later(after, baseline);
+    if (until <= from)
         return false;
-    if (rate_of(schedule, baseline, &anchor, &step, &first_n))
-        return step_until(anchor, step, first_n, until, last) && *last > later_than;
-    return cron_last(&schedule->cron, later_than, until, last);
+    if (steps.step == 0)
+        return cron_last(&schedule->cron, from, until, last);
+    __int128 n = last_n(&steps, until);
+    *last = (int64_t)(steps.anchor + n * steps.step);
+    return n >= steps.first_n && *last > from;
+}
+
+uint64_t mf_schedule_count(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
+                           uint64_t limit)
+{
+    struct steps steps = steps_of(schedule, baseline);
+    int64_t at = later(after, baseline);
+    uint64_t count = 0;
+    if (until <= at)
+        return 0;
+    if (steps.step > 0) {
+        count = (uint64_t)(last_n(&steps, until) - last_n(&steps, at));
+        return count < limit ? count : limit;
+    }
+    while (count < limit && next_until(&schedule->cron, at, until, &at))
+        count++;
+    return count;
 }

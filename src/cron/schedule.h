@@ -18,12 +18,15 @@ struct mf_schedule {
 enum mf_code mf_schedule_rate(uint32_t value, int32_t unit, int64_t start, struct mf_schedule *out,
                               struct mf_error *err) MF_CHECK_RESULT;
 /* The first time after both instants at which the schedule is due, on a whole second; false when there is
- * none. The times of a rate are start + n * rate from n = 0 on, or baseline + n * rate from n = 1 on when it
- * has no start. */
+ * none, ever. The times of a rate are start + n * rate from n = 0 on, or baseline + n * rate from n = 1 on
+ * when it has no start. */
 bool mf_schedule_next(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t *next);
-/* The last time after both instants, and up to and with until, at which it is due; false when there is none.
- * The cost does not grow with the stretch. */
+/* The last time at which it is due that is after both instants and not after until; false when there is
+ * none. The cost hardly grows with the distance, however many times lie in between. */
 bool mf_schedule_last(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
                       int64_t *last);
+/* How many such times there are, or the limit if there are more; the cost grows with the answer. */
+uint64_t mf_schedule_count(const struct mf_schedule *schedule, int64_t baseline, int64_t after, int64_t until,
+                           uint64_t limit);
 
 #endif

@@ -312,7 +312,10 @@ def c34_automation(server):
     }
     full = deploy(server, "rate", automation={"type": "TYPE_NONE", "schedule": rate})
     check(full["automationSpec"] == {"type": "TYPE_SCHEDULE", "schedule": rate}, full)
-    for text in ("0 0 29 2 *", "@every 90s", "TZ=Asia/Tokyo 0 9 * * *", "@daily", "*/15 9-17 * * MON-FRI"):
+    for text in (
+        "0 0 29 2 *", "@every 90s", "TZ=Asia/Tokyo 0 9 * * *", "@daily", "*/15 9-17 * * MON-FRI", "30 0 9 * * 7", "0 9 LW * FRI#2",
+        "0/15 * * * ? *", "cron(0 9 ? * MON-FRI *)", "rate(5 minutes)",
+    ):
         deploy(server, "text", automation={"type": "TYPE_SCHEDULE", "schedule": {"cronExpression": text}})
     for schedule, word in [
         ({"cronExpression": "0 0 30 2 *"}, "never fires"),
@@ -320,7 +323,10 @@ def c34_automation(server):
         ({"cronExpression": ""}, "empty spec string"),
         ({"cronExpression": "* * * *"}, "found 4"),
         ({"cron": {"expression": "99 * * * *"}}, "minute"),
-        ({"cron": {"expression": "0 0 * * 7"}}, "maximum (6)"),
+        ({"cron": {"expression": "0 0 * * 8"}}, "maximum (6)"),
+        ({"cron": {"expression": "0 0 * * * 2027"}}, "day of week"),
+        ({"cron": {"expression": "cron(0 9 * * * *)"}}, "exactly one"),
+        ({"cron": {"expression": "rate(5 seconds)"}}, "is no rate"),
         ({"cron": {"expression": "* * * * *", "timezone": "Mars/Olympus"}}, "unknown time zone"),
         ({"cron": {"expression": "* * * * *", "timezone": "../../etc/passwd"}}, "invalid location name"),
         ({"rate": {"unit": "FIXED_RATE_UNIT_DAY"}}, "value"),
