@@ -3,9 +3,8 @@
 #include <inttypes.h>
 
 #define STATE "cursor_at, buffered_at, runs, settled_at, error, error_at"
-#define COLUMNS                                                                                              \
-    "id, project, domain, task_name, name, revision, active, automation, policy, baseline_at, " STATE ", "   \
-                                                                                                      "seq"
+#define TRIGGER "project, domain, task_name, name, revision, active, automation, policy, baseline_at"
+#define COLUMNS "id, " TRIGGER ", " STATE ", seq"
 
 MF_SQL(sql_find, "SELECT " COLUMNS " FROM schedule "
                  "WHERE project = $1 AND domain = $2 AND task_name = $3 AND name = $4");
