@@ -89,6 +89,8 @@ enum mf_config_type {
       "A deploy of a task that brings no triggers takes away those the task has. Otherwise they stay as "    \
       "they are, "                                                                                           \
       "since they may have been made on their own.")                                                         \
+    X(FIRE_HISTORY, "fire-history", DURATION, 0, 315360000000, "2160h",                                      \
+      "How long it is kept what became of each due time of a schedule. 0: for ever. Runs are not touched.")  \
     X(LOG_LEVEL, "log-level", LEVEL, 0, 0, "info", "Least severe lines to write to standard error.")         \
     X(IO_THREADS, "io-threads", INT, 0, 64, "0", "Threads that own sockets. 0: by the number of cores.")     \
     X(WORKERS, "workers", INT, 0, 512, "0", "Threads that run handlers. 0: by the number of cores.")         \

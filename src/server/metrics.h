@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "rpc/server.h"
+#include "schedule/scheduler.h"
 #include "store/store.h"
 
 /* Where the numbers come from; all of them outlive the RPC server. net may be set after mf_metrics_serve,
@@ -16,6 +17,7 @@ struct mf_metrics {
     const struct mf_rpc *rpc;
     const struct mf_server *net;
     struct mf_store *store;
+    struct mf_scheduler *scheduler;
     int64_t started_ns;  /* wall clock */
     struct mf_str token; /* that a reader must bring; empty: none */
 };

@@ -10,6 +10,7 @@
 #include "hook/hook.h"
 #include "project/project.h"
 #include "run/run.h"
+#include "schedule/scheduler.h"
 #include "secret/secret.h"
 #include "server/absent.h"
 #include "server/address.h"
@@ -56,6 +57,7 @@ struct server {
     struct mf_triggers *triggers;
     struct mf_tasks *tasks;
     struct mf_runs *runs;
+    struct mf_scheduler *scheduler;
     struct mf_data *data;
     struct mf_translate *translate;
     struct mf_settings_service *settings;
@@ -297,6 +299,24 @@ static void stop_runs(struct server *s)
     mf_runs_free(s->runs);
 }
 
+static enum mf_code start_scheduler(struct server *s, struct mf_error *err)
+{
+    const struct mf_scheduler_config config = {
+        .sys = s->sys,
+        .store = s->store,
+        .runs = s->runs,
+        .zones = mf_triggers_zones(s->triggers),
+        .history_ns = number(s, MF_CONF_FIRE_HISTORY) * MS_NS,
+    };
+    return mf_scheduler_start(&config, &s->scheduler, err);
+}
+
+static void stop_scheduler(struct server *s)
+{
+    mf_scheduler_stop(s->scheduler);
+    mf_scheduler_free(s->scheduler);
+}
+
 static enum mf_code start_vault(struct server *s, struct mf_error *err)
 {
     return mf_vault_open(s->sys, s->store, path_in(s, "secret-keys"), &s->vault, err);
@@ -457,6 +477,18 @@ static uint64_t executor_turns(void *exec)
     return mf_exec_turns(exec);
 }
 
+static uint64_t scheduler_turns(void *scheduler)
+{
+    struct mf_engine_stats stats;
+    mf_scheduler_stats(scheduler, &stats);
+    return stats.turns;
+}
+
+static bool scheduler_waiting(void *scheduler)
+{
+    return mf_scheduler_has_work(scheduler);
+}
+
 static uint64_t loop_turns(void *loop)
 {
     return mf_loop_turns(loop);
@@ -478,11 +510,14 @@ static enum mf_code start_health(struct server *s, struct mf_error *err)
 {
     const struct mf_health_part writer = {"writer", writer_turns, writer_waiting, mf_store_writer(s->store)};
     const struct mf_health_part executor = {"executor", executor_turns, NULL, s->exec};
+    const struct mf_health_part scheduler = {"scheduler", scheduler_turns, scheduler_waiting, s->scheduler};
     enum mf_code code = mf_health_new(s->sys, number(s, MF_CONF_STALL_TIMEOUT) * MS_NS, &s->health, err);
     if (code == MF_OK)
         code = mf_health_add(s->health, &writer, err);
     if (code == MF_OK)
         code = mf_health_add(s->health, &executor, err);
+    if (code == MF_OK)
+        code = mf_health_add(s->health, &scheduler, err);
     for (int i = 0; i < mf_server_loop_count(s->net) && code == MF_OK; i++) {
         const struct mf_health_part loop = {"network loop", loop_turns, NULL, mf_server_loop(s->net, i)};
         code = mf_health_add(s->health, &loop, err);
@@ -491,6 +526,7 @@ static enum mf_code start_health(struct server *s, struct mf_error *err)
         .sys = s->sys,
         .net = s->net,
         .store = s->store,
+        .scheduler = s->scheduler,
         .started_ns = mf_wall_ns(s->sys),
     };
     if (code == MF_OK)
@@ -568,6 +604,7 @@ static const struct step {
     {"tasks", start_tasks, stop_tasks},
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
+    {"scheduler", start_scheduler, stop_scheduler},
     {"data proxy", start_data, stop_data},
     {"translator", start_translate, stop_translate},
     {"settings", start_settings, stop_settings},
