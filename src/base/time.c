@@ -75,6 +75,17 @@ struct mf_str mf_time_rfc3339(struct mf_arena *arena, int64_t ns, bool fraction)
     return text;
 }
 
+struct mf_str mf_time_local(struct mf_arena *arena, int64_t ns, int32_t ahead_s)
+{
+    int32_t minutes = ahead_s / 60;
+    unsigned distance = (unsigned)(minutes < 0 ? -minutes : minutes);
+    struct mf_str utc = mf_time_rfc3339(arena, ns + minutes * 60 * MF_SECOND_NS, false);
+    if (minutes == 0 || !utc.ptr)
+        return utc;
+    return mf_str_printf(arena, "%.*s%c%02u:%02u", MF_FMT(mf_str_take(utc, utc.len - 1)),
+                         minutes < 0 ? '-' : '+', distance / 60, distance % 60);
+}
+
 /* Reads exactly width digits at *text and moves on. */
 static bool digits(struct mf_str *text, size_t width, unsigned *out)
 {

@@ -12,6 +12,9 @@
 
 /* "2026-01-02T03:04:05Z"; with fraction: 3, 6 or 9 digits as needed, none when zero. */
 struct mf_str mf_time_rfc3339(struct mf_arena *arena, int64_t ns, bool fraction);
+/* "2026-01-02T05:04:05+02:00": the local time where the clock is so many seconds ahead of UTC, as far as
+ * whole minutes can tell; whole seconds. With 0 as above. */
+struct mf_str mf_time_local(struct mf_arena *arena, int64_t ns, int32_t ahead_s);
 /* RFC 3339 (any offset, up to 9 digits of fraction, "T" or a blank). False when malformed or out of range. */
 bool mf_time_parse_rfc3339(struct mf_str text, int64_t *ns);
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back. */
