@@ -72,6 +72,10 @@ size_t mf_audit_collect(const struct mf_audit *audit, int64_t from, int64_t unti
     struct expected walk = {.audit = audit, .until = until, .after = from > INT64_MIN ? from - 1 : from};
     size_t count = 0;
     size_t fire = 0;
+    while (fire < fire_count && fires[fire].due_at < from)
+        fire++;
+    while (fire_count > fire && fires[fire_count - 1].due_at > until)
+        fire_count--;
     advance(&walk);
     while (count < most && (!walk.is_over || fire < fire_count)) {
         struct mf_audit_entry *entry = &entries[count++];

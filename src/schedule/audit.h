@@ -80,7 +80,7 @@ struct mf_audit_entry {
 };
 
 /* Due times with from <= due_at <= until in order, most of them at most: those that the revisions give, and
- * those of the fires. fires: all of that stretch, or the first most + 1 of them, by due_at. */
+ * those of the fires. fires: by due_at, all of that stretch, or the first most + 1 of them. */
 size_t mf_audit_collect(const struct mf_audit *audit, int64_t from, int64_t until,
                         const struct mf_fire_row *fires, size_t fire_count, struct mf_audit_entry *entries,
                         size_t most);
