@@ -33,19 +33,23 @@ class Release:
         return ROOT / "build" / self.folder / "bin"
 
 
+AS_CRON = {"trigger_rate": "a minute of waiting for what trigger_cron shows of an SDK"}
 RELEASES = {
     "newest": Release("kit", "venv"),
     "rust": Release("rust", "venv-rust", {
+        **AS_CRON,
         "trace": "this controller reports a failed trace as succeeded",
         "condition": "this controller has no conditions",
         "recover_parts": "this controller has no conditions",
         "cancel": "in this controller a cancelled call fails before it asks the server",
     }, {"_F_USE_RUST_CONTROLLER": "1"}),
     "2.6": Release("sdk-2.6", "venv-2.6", {
+        **AS_CRON,
         "trigger_manual": "a trigger needs an automation",
         "timeout_kinds": "the SDK has one class of error for all time-outs",
     }),
     "2.3": Release("sdk-2.3", "venv-2.3", {
+        **AS_CRON,
         "trigger_manual": "a trigger needs an automation",
         "timeout_kinds": "the SDK has one class of error for all time-outs",
         "trace": "the SDK reports a failed trace as succeeded",
