@@ -40,6 +40,8 @@ STEPS = [
     Step("unit", "unit tests under the sanitizers",
          "meson test -C build/sanitize --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 3", 10,
          SANITIZER_ENV),
+    Step("cron", "cron expressions against the Go library of the reference", "test/cron-differential/run.sh build/sanitize", 10,
+         SANITIZER_ENV),
     Step("docs", "pages made from tables are up to date, the checklist names tests that are there",
          "build/mayfly config docs | cmp - docs/configuration.md && build/mayfly config docs metrics | cmp - docs/metrics.md"
          " && scripts/checklist.py", 1),

@@ -74,19 +74,19 @@ static enum mf_code bad(const struct mf_cron_field *field, struct mf_str item, c
                                                      : "");
 }
 
+/* Digits, with a "+" if need be. What is above INT32_MAX, but still a number of 64 bits, is INT32_MAX: as a
+ * step that is beyond the end of any field. */
 static bool read_number(struct mf_str text, unsigned *out)
 {
     int64_t value = 0;
-    if (text.len > 1 && text.ptr[0] == '+' && text.ptr[1] >= '0' && text.ptr[1] <= '9')
+    if (text.len > 1 && text.ptr[0] == '+')
         text = mf_str_skip(text, 1);
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        value = value * 10 + (text.ptr[i] - '0');
-        if (value > INT32_MAX)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, text.ptr[i] - '0', &value))
             return false;
     }
-    *out = (unsigned)value;
+    *out = value > INT32_MAX ? INT32_MAX : (unsigned)value;
     return text.len > 0;
 }
 
@@ -98,7 +98,7 @@ static bool read_value(const struct mf_cron_field *field, struct mf_str text, un
             return true;
         }
     }
-    return read_number(text, out);
+    return read_number(text, out) && *out < INT32_MAX;
 }
 
 /* 7 as another name of Sunday. */
@@ -121,9 +121,11 @@ static bool read_small(struct mf_str text, unsigned min, unsigned max, unsigned 
            *out <= max;
 }
 
-/* Whether the item is one that only a field of this kind takes; such texts are in no other way an item. */
+/* Whether the item is one that only a field of this kind takes. "*-L" is "*", whatever stands behind it. */
 static bool is_special(const struct mf_cron_field *field, struct mf_str item)
 {
+    if (item.ptr[0] == '*' || item.ptr[0] == '?')
+        return false;
     char last = item.ptr[item.len - 1];
     if (field->kind == MF_CRON_MONTH_DAY)
         return is_letter(item.ptr[0], 'L') || is_letter(last, 'W');

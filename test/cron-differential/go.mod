@@ -1,0 +1,5 @@
+module mayfly/test/cron-differential
+
+go 1.26.0
+
+require github.com/robfig/cron/v3 v3.0.1
