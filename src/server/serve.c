@@ -11,6 +11,7 @@
 #include "project/project.h"
 #include "run/run.h"
 #include "schedule/scheduler.h"
+#include "schedule/service.h"
 #include "secret/secret.h"
 #include "server/absent.h"
 #include "server/address.h"
@@ -58,6 +59,7 @@ struct server {
     struct mf_tasks *tasks;
     struct mf_runs *runs;
     struct mf_scheduler *scheduler;
+    struct mf_schedules *schedules;
     struct mf_data *data;
     struct mf_translate *translate;
     struct mf_settings_service *settings;
@@ -315,6 +317,23 @@ static void stop_scheduler(struct server *s)
 {
     mf_scheduler_stop(s->scheduler);
     mf_scheduler_free(s->scheduler);
+}
+
+static enum mf_code start_schedules(struct server *s, struct mf_error *err)
+{
+    const struct mf_schedules_config config = {
+        .sys = s->sys,
+        .store = s->store,
+        .zones = mf_triggers_zones(s->triggers),
+        .firer = mf_scheduler_firer(s->scheduler),
+        .history_ns = number(s, MF_CONF_FIRE_HISTORY) * MS_NS,
+    };
+    return mf_schedules_serve(&config, s->rpc, &s->schedules, err);
+}
+
+static void stop_schedules(struct server *s)
+{
+    mf_schedules_free(s->schedules);
 }
 
 static enum mf_code start_vault(struct server *s, struct mf_error *err)
@@ -605,6 +624,7 @@ static const struct step {
     {"executor", start_executor, stop_executor},
     {"runs", start_runs, stop_runs},
     {"scheduler", start_scheduler, stop_scheduler},
+    {"schedules", start_schedules, stop_schedules},
     {"data proxy", start_data, stop_data},
     {"translator", start_translate, stop_translate},
     {"settings", start_settings, stop_settings},

@@ -11,6 +11,7 @@ MF_SQL(sql_insert,
        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)");
 MF_SQL(sql_creator, "SELECT r.created_by, a.ended_at FROM run r JOIN action a ON a.run_id = r.id "
                     "AND a.name = 'a0' WHERE r.id = $1");
+MF_SQL(sql_phase, "SELECT phase FROM action WHERE run_id = $1 AND name = 'a0'");
 MF_SQL(sql_find, "SELECT " COLUMNS " FROM run WHERE project = $1 AND domain = $2 AND name = $3");
 MF_SQL(sql_get, "SELECT " COLUMNS " FROM run WHERE id = $1");
 MF_SQL(sql_id, "SELECT id FROM run WHERE project = $1 AND domain = $2 AND name = $3");
@@ -163,6 +164,20 @@ enum mf_code mf_run_creator(struct mf_db *db, struct mf_arena *arena, int64_t id
         *open = mf_col_int(stmt, 1) == 0;
         code = failed ? mf_fail_memory(err) : MF_OK;
     }
+    mf_stmt_done(stmt);
+    return code;
+}
+
+enum mf_code mf_run_phase(struct mf_db *db, int64_t id, int32_t *phase, bool *found, struct mf_error *err)
+{
+    struct mf_stmt *stmt = NULL;
+    enum mf_code code = mf_db_query(db, &sql_phase, &stmt, err);
+    if (code != MF_OK)
+        return code;
+    mf_bind_int(stmt, 1, id);
+    code = mf_stmt_step(stmt, found, err);
+    if (code == MF_OK && *found)
+        *phase = (int32_t)mf_col_int(stmt, 0);
     mf_stmt_done(stmt);
     return code;
 }

@@ -40,6 +40,9 @@ enum mf_code mf_run_id(struct mf_db *db, struct mf_str project, struct mf_str do
 /* Who has made the run (as in created_by), and whether its root action has not ended. MF_NOT_FOUND. */
 enum mf_code mf_run_creator(struct mf_db *db, struct mf_arena *arena, int64_t id, struct mf_str *created_by,
                             bool *open, struct mf_error *err) MF_CHECK_RESULT;
+/* The phase of its root action; *found: there is such a run. */
+enum mf_code mf_run_phase(struct mf_db *db, int64_t id, int32_t *phase, bool *found,
+                          struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_label_insert(struct mf_db *db, int64_t run_id, struct mf_str name, struct mf_str value,
                                  struct mf_error *err) MF_CHECK_RESULT;
 enum mf_code mf_run_labels(struct mf_db *db, int64_t run_id,
