@@ -14,6 +14,11 @@
 #define ZONES_MAX 2000 /* the database has about 600 names */
 #define HEADER_BYTES 44
 #define LOCALTIME "/etc/localtime"
+/* Until here the rule's changes are put into the table, where they are found faster: 1800 to 2263, which is
+ * more than 64 bits of nanoseconds reach. */
+#define TABLE_BEGIN INT64_C(-5364662400)
+#define TABLE_END INT64_C(9246182400)
+#define RULE_CHANGES_MAX 1024 /* two a year */
 
 struct change {
     int64_t at;
@@ -181,6 +186,30 @@ static bool read_file(struct reader *reader, struct mf_zone *zone)
            read_block(reader, &counts, 8, zone) && read_footer(reader, zone);
 }
 
+/* The rule counts from the table's last change on; a zone without changes has it from the beginning. */
+static enum mf_code extend_table(struct mf_zone *zone, struct mf_error *err)
+{
+    if (zone->count == 0 || !zone->has_rule || !zone->rule.has_summer ||
+        zone->changes[zone->count - 1].at < TABLE_BEGIN)
+        return MF_OK;
+    struct change *all = calloc(zone->count + RULE_CHANGES_MAX, sizeof *all);
+    if (!all)
+        return mf_fail_memory(err);
+    memcpy(all, zone->changes, zone->count * sizeof *all);
+    free(zone->changes);
+    int64_t until = 0;
+    struct change *last = &all[zone->count - 1];
+    last->offset = mf_rule_offset(&zone->rule, last->at, &until);
+    for (size_t i = 0; i < RULE_CHANGES_MAX && until < TABLE_END; i++) {
+        all[zone->count].at = until;
+        all[zone->count].offset = mf_rule_offset(&zone->rule, until, &until);
+        zone->count++;
+    }
+    struct change *fitting = realloc(all, zone->count * sizeof *all);
+    zone->changes = fitting ? fitting : all;
+    return MF_OK;
+}
+
 enum mf_code mf_zone_parse(struct mf_str bytes, struct mf_zone **out, struct mf_error *err)
 {
     struct reader reader = {(const unsigned char *)bytes.ptr, bytes.len};
@@ -190,6 +219,11 @@ enum mf_code mf_zone_parse(struct mf_str bytes, struct mf_zone **out, struct mf_
     if (!read_file(&reader, zone)) {
         mf_zone_free(zone);
         return mf_fail(err, MF_INVALID_ARGUMENT, "the file of this time zone is not one");
+    }
+    enum mf_code code = extend_table(zone, err);
+    if (code != MF_OK) {
+        mf_zone_free(zone);
+        return code;
     }
     *out = zone;
     return MF_OK;
