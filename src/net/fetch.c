@@ -13,6 +13,7 @@
 #define TIMEOUT_MS 10000
 #define CONNECT_TIMEOUT_MS 5000
 #define RESPONSE_BYTES ((size_t)1 << 20)
+#define HEAD_BYTES ((size_t)64 << 10)
 #define POLL_MS 60000
 #define KEPT_CONNECTIONS 8L
 
@@ -75,6 +76,33 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
     return 0;
 }
 
+/* One line of a head. Only that of the last answer is kept: one may come before it, or redirections. */
+static size_t on_head(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct mf_fetch *fetch = ctx;
+    size_t len = size * count;
+    if (mf_str_starts(mf_str_make(bytes, len), MF_STR("HTTP/")))
+        mf_buf_clear(&fetch->head);
+    if (mf_buf_add(&fetch->head, bytes, len))
+        return len;
+    fetch->too_long = true;
+    return 0;
+}
+
+struct mf_str mf_fetch_header(const struct mf_fetch *fetch, const char *name)
+{
+    struct mf_str rest = mf_buf_str(&fetch->head);
+    while (rest.len > 0) {
+        size_t end = mf_str_find_char(rest, '\n');
+        struct mf_str line = mf_str_take(rest, end);
+        size_t colon = mf_str_find_char(line, ':');
+        rest = end == SIZE_MAX ? MF_STR_EMPTY : mf_str_skip(rest, end + 1);
+        if (colon != SIZE_MAX && mf_str_eq_nocase(mf_str_take(line, colon), mf_str_from_c(name)))
+            return mf_str_trim(mf_str_skip(line, colon + 1), MF_STR(" \t\r"));
+    }
+    return (struct mf_str){0};
+}
+
 static bool add_header(struct mf_fetcher *fetcher, struct curl_slist **list, const struct mf_header *header)
 {
     struct mf_buf line = MF_BUF_INIT(0);
@@ -105,6 +133,8 @@ static bool set_method(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
     char method[16];
     if (fetch->method.len == 0 || mf_str_eq_c(fetch->method, "GET"))
         return true;
+    if (mf_str_eq_c(fetch->method, "HEAD"))
+        return curl->easy_setopt(fetch->easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
     if (fetch->method.len >= sizeof method)
         return false;
     memcpy(method, fetch->method.ptr, fetch->method.len);
@@ -131,6 +161,8 @@ static enum mf_code set_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch, s
     long timeout = fetch->timeout_ms > 0 ? (long)fetch->timeout_ms : TIMEOUT_MS;
     const char *scheme = https ? "https" : "http";
     fetch->received = MF_BUF_INIT(longest);
+    fetch->head = MF_BUF_INIT(HEAD_BYTES);
+    fetch->detail[0] = '\0';
     bool ok =
         curl->easy_setopt(easy, CURLOPT_URL, fetch->url) == CURLE_OK &&
         curl->easy_setopt(easy, CURLOPT_PRIVATE, fetch) == CURLE_OK &&
@@ -143,7 +175,11 @@ static enum mf_code set_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch, s
         curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                           timeout < CONNECT_TIMEOUT_MS ? timeout : (long)CONNECT_TIMEOUT_MS) == CURLE_OK &&
         curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-        curl->easy_setopt(easy, CURLOPT_WRITEDATA, fetch) == CURLE_OK;
+        curl->easy_setopt(easy, CURLOPT_WRITEDATA, fetch) == CURLE_OK &&
+        curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->detail) == CURLE_OK;
+    if (ok && fetch->keep_head)
+        ok = curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head) == CURLE_OK &&
+             curl->easy_setopt(easy, CURLOPT_HEADERDATA, fetch) == CURLE_OK;
     if (ok && fetcher->config.ca_file)
         ok = curl->easy_setopt(easy, CURLOPT_CAINFO, fetcher->config.ca_file) == CURLE_OK;
     if (!ok || !set_method(fetcher, fetch) || !set_headers(fetcher, fetch))
@@ -157,6 +193,7 @@ static void clean_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
         fetcher->curl.easy_cleanup(fetch->easy);
     fetcher->curl.slist_free_all(fetch->list);
     mf_buf_free(&fetch->received);
+    mf_buf_free(&fetch->head);
     fetch->easy = NULL;
     fetch->list = NULL;
 }
@@ -164,7 +201,7 @@ static void clean_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
 static enum mf_code outcome(struct mf_fetcher *fetcher, struct mf_fetch *fetch, CURLcode result,
                             struct mf_error *err)
 {
-    const char *what = fetcher->curl.easy_strerror(result);
+    const char *what = fetch->detail[0] ? fetch->detail : fetcher->curl.easy_strerror(result);
     switch ((int)result) {
     case CURLE_OK:
         return MF_OK;
@@ -202,10 +239,14 @@ static void finish(struct mf_fetcher *fetcher, struct mf_fetch *fetch, enum mf_c
                    const struct mf_error *err)
 {
     struct mf_buf received = fetch->received;
+    struct mf_buf head = fetch->head;
     CURL *easy = fetch->easy;
     struct curl_slist *list = fetch->list;
+    /* It is a part of the request. */
+    if (easy)
+        fetcher->curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
     fetch->done(fetch, code, err);
-    struct mf_fetch rest = {.easy = easy, .list = list, .received = received};
+    struct mf_fetch rest = {.easy = easy, .list = list, .received = received, .head = head};
     clean_up(fetcher, &rest);
 }
 
@@ -451,7 +492,7 @@ void mf_fetch_start(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
     struct mf_error err;
     enum mf_code code = MF_OK;
     fetch->easy = fetch->list = NULL;
-    fetch->received = (struct mf_buf){0};
+    fetch->received = fetch->head = (struct mf_buf){0};
     fetch->too_long = fetch->canceled = fetch->begun = false;
     pthread_mutex_lock(&fetcher->lock);
     if (fetcher->stopping)

@@ -40,6 +40,7 @@ struct mf_fetch {
     uint32_t timeout_ms;   /* for everything together, from then on; 0: 10 s */
     size_t response_bytes; /* longest answer; 0: 1 MiB */
     uint32_t redirects;    /* that are followed */
+    bool keep_head;        /* mf_fetch_header will be asked */
     /* On the fetcher's thread, or before mf_fetch_start returns when nothing was started. Must not block. */
     void (*done)(struct mf_fetch *fetch, enum mf_code code, const struct mf_error *err);
 
@@ -53,8 +54,9 @@ struct mf_fetch {
     struct mf_fetch *next;
     int64_t due_ns;
     void *easy, *list;
-    struct mf_buf received;
+    struct mf_buf received, head;
     bool too_long, canceled, begun;
+    char detail[256]; /* what went wrong, in libcurl's words */
 };
 
 /* The fetcher does not start a thread before the first request. */
@@ -68,5 +70,7 @@ void mf_fetcher_free(struct mf_fetcher *fetcher); /* after stop; NULL is fine */
 void mf_fetch_start(struct mf_fetcher *fetcher, struct mf_fetch *fetch);
 /* Any thread, before done was called: done follows soon, with MF_CANCELED unless the answer came first. */
 void mf_fetch_cancel(struct mf_fetcher *fetcher, struct mf_fetch *fetch);
+/* A header of the answer, by its name in any case; until done returns. .ptr NULL: there is none. */
+struct mf_str mf_fetch_header(const struct mf_fetch *fetch, const char *name);
 
 #endif

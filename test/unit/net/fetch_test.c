@@ -31,6 +31,7 @@ struct result {
     int64_t retry_after_s;
     char body[256];
     char type[64];
+    char etag[64];
 };
 
 static void *serve(void *ctx)
@@ -105,6 +106,7 @@ static void on_done(struct mf_fetch *fetch, enum mf_code code, const struct mf_e
         result->retry_after_s = fetch->retry_after_s;
         copy_text(result->body, sizeof result->body, fetch->response);
         copy_text(result->type, sizeof result->type, fetch->content_type);
+        copy_text(result->etag, sizeof result->etag, mf_fetch_header(fetch, "etag"));
     }
     result->done = true;
     pthread_cond_signal(&result->changed);
@@ -172,6 +174,29 @@ static void asks_and_is_answered(void **state)
     assert_non_null(strstr(peer->request, "POST /a?b=c HTTP/1.1\r\n"));
     assert_non_null(strstr(peer->request, "Content-Length: 7\r\n"));
     assert_null(strstr(peer->request, "Expect:"));
+    mf_fetcher_free(fetcher);
+}
+
+static void headers_of_the_answer_are_kept_when_asked_for(void **state)
+{
+    struct peer *peer = *state;
+    char url[128];
+    struct mf_fetcher *fetcher = fetcher_new(0, 0);
+    struct result result = {.fetch = {.method = MF_STR("HEAD"), .keep_head = true}};
+    answer_with(peer, "HTTP/1.1 100 Continue\r\nETag: \"no\"\r\n\r\n"
+                      "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\nETAG:  \"abc\" \r\n\r\n");
+    begin(&result, fetcher, url_of(peer, "/", url));
+    assert_int_equal(end(&result), MF_OK);
+    assert_int_equal(result.status, 200);
+    assert_string_equal(result.body, "");
+    assert_string_equal(result.etag, "\"abc\"");
+    assert_non_null(strstr(peer->request, "HEAD / HTTP/1.1\r\n"));
+
+    result.fetch = (struct mf_fetch){0};
+    answer_with(peer, "HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 2\r\n\r\nhi");
+    begin(&result, fetcher, url);
+    assert_int_equal(end(&result), MF_OK);
+    assert_string_equal(result.etag, "");
     mf_fetcher_free(fetcher);
 }
 
@@ -278,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(asks_and_is_answered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(headers_of_the_answer_are_kept_when_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redirects_stay_within_the_scheme, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures_have_codes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bounds_cancels_and_stops, set_up, tear_down),
