@@ -70,6 +70,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct mf_fetch *fetch = ctx;
     size_t len = size * count;
+    if (fetch->on_data) {
+        long status = 0;
+        fetch->fetcher->curl.easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+        fetch->status = (int)status;
+        fetch->refused = !fetch->on_data(fetch, mf_str_make(bytes, len));
+        return fetch->refused ? 0 : len;
+    }
     if (mf_buf_add(&fetch->received, bytes, len))
         return len;
     fetch->too_long = true;
@@ -146,6 +153,38 @@ static bool set_method(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
            curl->easy_setopt(fetch->easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK;
 }
 
+static bool set_blob(struct mf_fetcher *fetcher, struct mf_fetch *fetch, CURLoption option, struct mf_str pem)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)pem.ptr, .len = pem.len, .flags = CURL_BLOB_COPY};
+    return pem.len == 0 || fetcher->curl.easy_setopt(fetch->easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_tls(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
+{
+    const struct mf_fetch_tls *tls = fetch->tls;
+    if (!tls)
+        return true;
+    long check = tls->insecure ? 0 : 1;
+    return set_blob(fetcher, fetch, CURLOPT_CAINFO_BLOB, tls->ca) &&
+           set_blob(fetcher, fetch, CURLOPT_SSLCERT_BLOB, tls->cert) &&
+           set_blob(fetcher, fetch, CURLOPT_SSLKEY_BLOB, tls->key) &&
+           fetcher->curl.easy_setopt(fetch->easy, CURLOPT_SSL_VERIFYPEER, check) == CURLE_OK &&
+           fetcher->curl.easy_setopt(fetch->easy, CURLOPT_SSL_VERIFYHOST, check * 2) == CURLE_OK &&
+           /* Requests to one server share its connection, also those that come while it is being made. */
+           fetcher->curl.easy_setopt(fetch->easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK;
+}
+
+static bool set_idle(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
+{
+    const struct curl *curl = &fetcher->curl;
+    if (fetch->idle_ms == 0)
+        return true;
+    return curl->easy_setopt(fetch->easy, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
+           curl->easy_setopt(fetch->easy, CURLOPT_LOW_SPEED_TIME, (long)((fetch->idle_ms + 999) / 1000)) ==
+               CURLE_OK &&
+           curl->easy_setopt(fetch->easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
+}
+
 static enum mf_code set_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch, struct mf_error *err)
 {
     const struct curl *curl = &fetcher->curl;
@@ -182,6 +221,7 @@ static enum mf_code set_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch, s
              curl->easy_setopt(easy, CURLOPT_HEADERDATA, fetch) == CURLE_OK;
     if (ok && fetcher->config.ca_file)
         ok = curl->easy_setopt(easy, CURLOPT_CAINFO, fetcher->config.ca_file) == CURLE_OK;
+    ok = ok && set_tls(fetcher, fetch) && set_idle(fetcher, fetch);
     if (!ok || !set_method(fetcher, fetch) || !set_headers(fetcher, fetch))
         return mf_fail(err, MF_UNAVAILABLE, "the request to %.200s could not be prepared", fetch->url);
     return MF_OK;
@@ -212,6 +252,8 @@ static enum mf_code outcome(struct mf_fetcher *fetcher, struct mf_fetch *fetch, 
     case CURLE_OUT_OF_MEMORY:
         return mf_fail_memory(err);
     default:
+        if (fetch->refused)
+            return mf_fail(err, MF_CANCELED, "the answer of %.200s was not read to its end", fetch->url);
         if (fetch->too_long)
             return mf_fail(err, MF_RESOURCE_EXHAUSTED, "the answer of %.200s is longer than %zu bytes",
                            fetch->url, fetch->received.max);
@@ -491,9 +533,10 @@ void mf_fetch_start(struct mf_fetcher *fetcher, struct mf_fetch *fetch)
 {
     struct mf_error err;
     enum mf_code code = MF_OK;
+    fetch->fetcher = fetcher;
     fetch->easy = fetch->list = NULL;
     fetch->received = fetch->head = (struct mf_buf){0};
-    fetch->too_long = fetch->canceled = fetch->begun = false;
+    fetch->too_long = fetch->canceled = fetch->begun = fetch->refused = false;
     pthread_mutex_lock(&fetcher->lock);
     if (fetcher->stopping)
         code = mf_fail(&err, MF_UNAVAILABLE, "the server is shutting down");

@@ -28,6 +28,12 @@ struct mf_fetcher_config {
     uint32_t waiting;    /* more that may wait; 0: 1024 */
 };
 
+/* Whom a request trusts, and how it shows who asks; PEM, empty: as the fetcher. */
+struct mf_fetch_tls {
+    struct mf_str ca, cert, key;
+    bool insecure; /* whoever answers is trusted */
+};
+
 /* Embedded in an object of the caller's, who owns the memory until done was called. Zero it, then fill in; it
  * may be started again once done was called. */
 struct mf_fetch {
@@ -41,6 +47,11 @@ struct mf_fetch {
     size_t response_bytes; /* longest answer; 0: 1 MiB */
     uint32_t redirects;    /* that are followed */
     bool keep_head;        /* mf_fetch_header will be asked */
+    uint32_t idle_ms;      /* without a byte, before it is given up; whole seconds; 0: no such bound */
+    const struct mf_fetch_tls *tls; /* may be NULL */
+    /* Takes the body piece by piece as it comes, status is known then; response stays empty. False ends the
+     * request with MF_CANCELED. On the fetcher's thread, must not block. NULL: the body is collected. */
+    bool (*on_data)(struct mf_fetch *fetch, struct mf_str bytes);
     /* On the fetcher's thread, or before mf_fetch_start returns when nothing was started. Must not block. */
     void (*done)(struct mf_fetch *fetch, enum mf_code code, const struct mf_error *err);
 
@@ -51,11 +62,12 @@ struct mf_fetch {
     int64_t retry_after_s;      /* of the header; -1: none */
 
     /* The fetcher's. */
+    struct mf_fetcher *fetcher;
     struct mf_fetch *next;
     int64_t due_ns;
     void *easy, *list;
     struct mf_buf received, head;
-    bool too_long, canceled, begun;
+    bool too_long, canceled, begun, refused;
     char detail[256]; /* what went wrong, in libcurl's words */
 };
 

@@ -104,7 +104,8 @@ static void on_done(struct mf_fetch *fetch, enum mf_code code, const struct mf_e
     } else {
         result->status = fetch->status;
         result->retry_after_s = fetch->retry_after_s;
-        copy_text(result->body, sizeof result->body, fetch->response);
+        if (!fetch->on_data)
+            copy_text(result->body, sizeof result->body, fetch->response);
         copy_text(result->type, sizeof result->type, fetch->content_type);
         copy_text(result->etag, sizeof result->etag, mf_fetch_header(fetch, "etag"));
     }
@@ -282,6 +283,38 @@ static void bounds_cancels_and_stops(void **state)
     mf_fetcher_free(fetcher);
 }
 
+static bool take_piece(struct mf_fetch *fetch, struct mf_str bytes)
+{
+    struct result *result = MF_CONTAINER(fetch, struct result, fetch);
+    size_t len = strlen(result->body);
+    copy_text(result->body + len, sizeof result->body - len, bytes);
+    result->status = fetch->status;
+    return strstr(result->body, "enough") == NULL;
+}
+
+static void pieces_are_taken_as_they_come(void **state)
+{
+    struct peer *peer = *state;
+    char url[128];
+    struct mf_fetcher *fetcher = fetcher_new(0, 0);
+    struct result result = {.fetch = {.on_data = take_piece, .idle_ms = 60000}};
+    answer_with(peer, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nall of ");
+    begin(&result, fetcher, url_of(peer, "/", url));
+    assert_int_equal(end(&result), MF_OK);
+    assert_int_equal(result.status, 200);
+    result.fetch = (struct mf_fetch){.on_data = take_piece};
+    answer_with(peer, "HTTP/1.1 418 No\r\nContent-Length: 700\r\n\r\nenough");
+    begin(&result, fetcher, url);
+    assert_int_equal(end(&result), MF_CANCELED);
+    assert_string_equal(result.body, "enough");
+    assert_int_equal(result.status, 418);
+    answer_with(peer, NULL);
+    result.fetch = (struct mf_fetch){.on_data = take_piece, .timeout_ms = 600000, .idle_ms = 1000};
+    begin(&result, fetcher, url);
+    assert_int_equal(end(&result), MF_DEADLINE_EXCEEDED);
+    mf_fetcher_free(fetcher);
+}
+
 static void a_delay_is_kept(void **state)
 {
     struct peer *peer = *state;
@@ -307,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(redirects_stay_within_the_scheme, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures_have_codes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bounds_cancels_and_stops, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_are_taken_as_they_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_delay_is_kept, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
