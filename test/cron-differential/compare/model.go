@@ -93,8 +93,8 @@ func matches(spec *cron.SpecSchedule, at time.Time) (day, all bool) {
 }
 
 // The first time after this one, found by looking at every minute (every second where a zone's offset has seconds). A
-// day that does not match is left in steps of a quarter of an hour: no zone's day has begun at another minute since 1970
-// unless its offset has seconds.
+// day that does not match is left in steps of five minutes: at such a minute all days have begun since 1970, but for
+// offsets with seconds.
 func walk(spec *cron.SpecSchedule, after time.Time) time.Time {
 	at := after.Truncate(time.Second).Add(time.Second)
 	limit := at.In(spec.Location).Year() + 5
@@ -110,7 +110,7 @@ func walk(spec *cron.SpecSchedule, after time.Time) time.Time {
 		} else if _, offset := local.Zone(); offset%60 != 0 {
 			step = time.Second
 		} else if !day {
-			step = 15 * time.Minute
+			step = 5 * time.Minute
 		}
 		at = at.Truncate(step).Add(step)
 	}
