@@ -183,6 +183,7 @@ static void deploy(struct herd *herd)
     int64_t now = wall_ns();
     printf("deployed   %u triggers in %.2f s, due %.2f s later\n", herd->triggers,
            (double)(now - begun) / 1e9, (double)(herd->due_ns - now) / 1e9);
+    fflush(stdout);
     if (now + SECOND_NS / 2 > herd->due_ns)
         stop("deploying took too long; try fewer triggers");
 }
