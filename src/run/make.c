@@ -91,13 +91,8 @@ static enum mf_code find_existing(struct mf_run_make *make, struct mf_db *db, in
 /* A trigger that was deleted since it was read fires no more. */
 static enum mf_code note_fired(const struct mf_run_make *make, struct mf_tx *tx, struct mf_error *err)
 {
-    const struct mf_trigger_key *key = &make->source.row.key;
-    struct mf_db *db = mf_tx_db(tx);
-    struct mf_trigger_row row;
-    if (!make->source.fires)
-        return MF_OK;
-    enum mf_code code = mf_trigger_get(db, mf_tx_arena(tx), key, &row, err);
-    return code == MF_OK ? mf_trigger_fired(db, key, mf_tx_now_ns(tx), err) : code;
+    return make->source.fires ? mf_trigger_fired(mf_tx_db(tx), &make->source.row.key, mf_tx_now_ns(tx), err)
+                              : MF_OK;
 }
 
 static enum mf_code add_labels(const struct mf_run_make *make, struct mf_db *db, struct mf_error *err)

@@ -132,6 +132,13 @@ void mf_entries_remove(struct mf_entries *entries, struct mf_entry *entry)
 
 /* ---- the heap ---- */
 
+/* Of those that are due at once the oldest goes first: their rows lie side by side, so that a commit which
+ * takes many of them writes few pages. */
+static bool is_before(const struct mf_entry *a, const struct mf_entry *b)
+{
+    return a->look_at != b->look_at ? a->look_at < b->look_at : a->id < b->id;
+}
+
 static void put(struct mf_entries *entries, size_t place, struct mf_entry *entry)
 {
     entries->heap[place] = entry;
@@ -142,7 +149,7 @@ static void sift_up(struct mf_entries *entries, size_t place, struct mf_entry *e
 {
     while (place > 0) {
         size_t parent = (place - 1) / 2;
-        if (entries->heap[parent]->look_at <= entry->look_at)
+        if (!is_before(entry, entries->heap[parent]))
             break;
         put(entries, place, entries->heap[parent]);
         place = parent;
@@ -156,10 +163,9 @@ static void sift_down(struct mf_entries *entries, size_t place, struct mf_entry 
         size_t child = 2 * place + 1;
         if (child >= entries->heap_count)
             break;
-        if (child + 1 < entries->heap_count &&
-            entries->heap[child + 1]->look_at < entries->heap[child]->look_at)
+        if (child + 1 < entries->heap_count && is_before(entries->heap[child + 1], entries->heap[child]))
             child++;
-        if (entries->heap[child]->look_at >= entry->look_at)
+        if (!is_before(entries->heap[child], entry))
             break;
         put(entries, place, entries->heap[child]);
         place = child;
@@ -174,7 +180,7 @@ static void take_out(struct mf_entries *entries, struct mf_entry *entry)
     entry->place = NOWHERE;
     if (last == entry)
         return;
-    if (last->look_at < entry->look_at)
+    if (is_before(last, entry))
         sift_up(entries, place, last);
     else
         sift_down(entries, place, last);

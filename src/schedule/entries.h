@@ -35,7 +35,7 @@ void mf_entries_remove(struct mf_entries *entries, struct mf_entry *entry); /* f
 /* When to look at it next. Cannot fail. */
 void mf_entries_set(struct mf_entries *entries, struct mf_entry *entry, int64_t look_at);
 struct mf_entry *
-mf_entries_first(const struct mf_entries *entries); /* by look_at; NULL: nothing to look at */
+mf_entries_first(const struct mf_entries *entries); /* by look_at, then id; NULL: nothing to look at */
 /* How many are to be looked at up to and with at; stops counting at most. */
 size_t mf_entries_due(const struct mf_entries *entries, int64_t at, size_t most);
 /* Walks all, in no order; visit may change when to look at the entry it is given, and nothing else of the

@@ -31,7 +31,9 @@ MF_SQL(sql_put,
 MF_SQL(sql_record,
        "INSERT INTO trigger_revision (" COLUMNS ", baseline_at, action, recorded_at) VALUES "
        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)");
-MF_SQL(sql_fired, "UPDATE trigger SET triggered_at = $5 WHERE " BY_KEY " AND deleted_at = 0");
+MF_SQL(sql_fired,
+       "UPDATE trigger SET triggered_at = CASE WHEN triggered_at > $5 THEN triggered_at ELSE $5 END "
+       "WHERE " BY_KEY " AND deleted_at = 0");
 MF_SQL(sql_names, "SELECT name FROM trigger WHERE " BY_TASK " AND deleted_at = 0 ORDER BY name");
 MF_SQL(sql_count, "SELECT count(*) FROM trigger WHERE " BY_TASK " AND deleted_at = 0");
 MF_SQL(sql_summary, "SELECT name, active, automation FROM trigger WHERE " BY_TASK
@@ -128,16 +130,19 @@ static enum mf_code find_by_name(struct mf_db *db, struct mf_arena *arena, const
     return code;
 }
 
+static enum mf_code fail_not_found(const struct mf_trigger_key *key, struct mf_error *err)
+{
+    return mf_fail(err, MF_NOT_FOUND, "trigger not found: %.*s/%.*s/%.*s/%.*s", MF_FMT(key->project),
+                   MF_FMT(key->domain), MF_FMT(key->task_name), MF_FMT(key->name));
+}
+
 enum mf_code mf_trigger_get(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,
                             struct mf_trigger_row *out, struct mf_error *err)
 {
     bool found = false;
     enum mf_code code = key->task_name.len > 0 ? mf_trigger_find(db, arena, key, out, &found, err)
                                                : find_by_name(db, arena, key, out, &found, err);
-    if (code == MF_OK && (!found || out->deleted_at != 0))
-        code = mf_fail(err, MF_NOT_FOUND, "trigger not found: %.*s/%.*s/%.*s/%.*s", MF_FMT(key->project),
-                       MF_FMT(key->domain), MF_FMT(key->task_name), MF_FMT(key->name));
-    return code;
+    return code == MF_OK && (!found || out->deleted_at != 0) ? fail_not_found(key, err) : code;
 }
 
 enum mf_code mf_trigger_revision(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,
@@ -229,14 +234,15 @@ enum mf_code mf_trigger_fired(struct mf_db *db, const struct mf_trigger_key *key
                               struct mf_error *err)
 {
     struct mf_stmt *stmt = NULL;
+    int64_t changed = 0;
     enum mf_code code = mf_db_query(db, &sql_fired, &stmt, err);
     if (code != MF_OK)
         return code;
     bind_key(stmt, key);
     mf_bind_int(stmt, 5, now);
-    code = mf_stmt_run(stmt, NULL, err);
+    code = mf_stmt_run(stmt, &changed, err);
     mf_stmt_done(stmt);
-    return code;
+    return code == MF_OK && changed == 0 ? fail_not_found(key, err) : code;
 }
 
 enum mf_code mf_trigger_names(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,

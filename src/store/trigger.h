@@ -66,7 +66,8 @@ enum mf_code mf_trigger_revisions(struct mf_db *db, const struct mf_trigger_key 
 /* Writes the row as it is, and with it its revision, which is new. */
 enum mf_code mf_trigger_put(struct mf_db *db, const struct mf_trigger_row *row, enum mf_trigger_action action,
                             int64_t now, struct mf_error *err) MF_CHECK_RESULT;
-/* For CreateRun: the trigger (whole key) has made a run. No new revision; a deleted one is left alone. */
+/* The trigger (whole key) has made a run. No new revision. MF_NOT_FOUND, as of mf_trigger_get, when it was
+ * deleted. */
 enum mf_code mf_trigger_fired(struct mf_db *db, const struct mf_trigger_key *key, int64_t now,
                               struct mf_error *err) MF_CHECK_RESULT;
 /* Names of the triggers of a task (key.name is ignored) that are there, over all its versions. */

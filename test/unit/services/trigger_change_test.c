@@ -78,6 +78,8 @@ static void the_baseline_follows_the_schedule(void **state)
     assert_true(row.baseline_at == first.baseline_at && row.updated_at == first.updated_at);
     assert_true(row.created_at == first.created_at && row.deployed_at > first.deployed_at);
     assert_int_equal(row.triggered_at, 77);
+    change(e, (struct step){.what = FIRED, .wish = wish("t"), .now = 76}); /* the clock was set back */
+    assert_int_equal(now(e, "t").triggered_at, 77);
     assert_int_equal(row.revision, 2);
     assert_true(row.seq > first.seq);
     assert_str(row.task_version, "v2");
@@ -103,7 +105,9 @@ static void a_deleted_one_counts_on(void **state)
     change(e, deploy);
     change(e, (struct step){.what = DELETE, .wish = wish("t")});
     change(e, (struct step){.what = DELETE, .wish = wish("t")});
-    change(e, (struct step){.what = FIRED, .wish = wish("t"), .now = 77});
+    const struct step fired = {.what = FIRED, .wish = wish("t"), .now = 77};
+    assert_int_equal(entity_write(e, apply, &fired), MF_NOT_FOUND);
+    assert_string_equal(e->err.message, "trigger not found: p/d/env.t/t");
     row = now(e, "t");
     assert_true(!row.active && row.deleted_at > 0 && row.triggered_at == 0 && row.revision == 2);
     change(e, (struct step){.what = SWITCH, .wish = wish("t"), .active = true});
