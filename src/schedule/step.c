@@ -22,25 +22,43 @@ static void clear_error(struct mf_schedule_row *row)
     row->state.error_at = 0;
 }
 
-/* Gives up whatever is due up to and with until. */
-static enum mf_code give_up(struct apply *apply, int64_t until, enum mf_gap_reason reason,
+static enum mf_code put_gap(struct apply *apply, int64_t from, int64_t until, enum mf_gap_reason reason,
                             struct mf_str error, struct mf_error *err)
 {
-    struct mf_schedule_row *row = apply->row;
     const struct mf_gap_row gap = {
-        .schedule_id = row->id,
-        .from_at = decided_until(row) + 1,
+        .schedule_id = apply->row->id,
+        .from_at = from,
         .until_at = until,
         .reason = reason,
         .error = error,
         .decided_at = apply->now,
     };
     enum mf_code code = apply->ops->put_gap(apply->ctx, &gap, err);
-    if (code != MF_OK)
-        return code;
-    apply->out->skipped[reason]++;
-    row->state.cursor_at = until;
-    return MF_OK;
+    if (code == MF_OK)
+        apply->out->skipped[reason]++;
+    return code;
+}
+
+/* Gives up whatever is due up to and with until. */
+static enum mf_code give_up(struct apply *apply, int64_t until, enum mf_gap_reason reason,
+                            struct mf_str error, struct mf_error *err)
+{
+    struct mf_schedule_row *row = apply->row;
+    enum mf_code code = put_gap(apply, decided_until(row) + 1, until, reason, error, err);
+    if (code == MF_OK)
+        row->state.cursor_at = until;
+    return code;
+}
+
+/* Gives up the due time that waits for the end of a run. */
+static enum mf_code give_up_buffered(struct apply *apply, enum mf_gap_reason reason, struct mf_str error,
+                                     struct mf_error *err)
+{
+    struct mf_schedule_state *state = &apply->row->state;
+    enum mf_code code = put_gap(apply, state->buffered_at, state->buffered_at, reason, error, err);
+    if (code == MF_OK)
+        state->buffered_at = 0;
+    return code;
 }
 
 static enum mf_code fire(struct apply *apply, size_t item, enum mf_fire_kind kind, struct mf_error *err)
@@ -60,8 +78,31 @@ static enum mf_code fire(struct apply *apply, size_t item, enum mf_fire_kind kin
     if (code != MF_OK)
         return code;
     out->fired[out->fired_count++] = fired;
-    row->state.runs++;
+    row->state.runs += !existed;
+    /* After the clock was set back there may be later fires that are settled. */
+    if (row->state.settled_at >= fired.due_at)
+        row->state.settled_at = fired.due_at - 1;
     return MF_OK;
+}
+
+/* due: the due time that finds the failures; 0: it is the buffered one. */
+static enum mf_code pause_after_failures(struct apply *apply, int64_t due, struct mf_error *err)
+{
+    uint32_t limit = apply->policy->pause_after;
+    uint32_t count = 0;
+    if (limit == 0)
+        return MF_OK;
+    enum mf_code code = apply->ops->failures(apply->ctx, apply->row, limit, &count, err);
+    if (code != MF_OK || count < limit)
+        return code;
+    if (apply->row->state.buffered_at != 0)
+        code = give_up_buffered(apply, MF_GAP_PAUSED, MF_STR_EMPTY, err);
+    if (code == MF_OK && due != 0)
+        code = give_up(apply, due, MF_GAP_PAUSED, MF_STR_EMPTY, err);
+    if (code == MF_OK)
+        code = apply->ops->pause(apply->ctx, apply->row, err);
+    apply->out->paused = code == MF_OK;
+    return code;
 }
 
 /* The buffered due time goes as soon as no run is open. */
@@ -74,6 +115,9 @@ static enum mf_code release(struct apply *apply, size_t item, struct mf_error *e
         apply->out->follow_run = open;
         return code;
     }
+    code = pause_after_failures(apply, 0, err);
+    if (code != MF_OK || apply->out->paused)
+        return code;
     code = fire(apply, item, MF_FIRE_BUFFERED, err);
     if (code == MF_OK)
         row->state.buffered_at = 0;
@@ -95,23 +139,6 @@ static enum mf_code overlap(struct apply *apply, int64_t due, int64_t open, bool
     row->state.cursor_at = due;
     apply->out->follow_run = open;
     return MF_OK;
-}
-
-static enum mf_code pause_after_failures(struct apply *apply, int64_t due, struct mf_error *err)
-{
-    uint32_t limit = apply->policy->pause_after;
-    uint32_t count = 0;
-    if (limit == 0)
-        return MF_OK;
-    enum mf_code code = apply->ops->failures(apply->ctx, apply->row, limit, &count, err);
-    if (code != MF_OK || count < limit)
-        return code;
-    code = give_up(apply, due, MF_GAP_PAUSED, MF_STR_EMPTY, err);
-    if (code == MF_OK)
-        code = apply->ops->pause(apply->ctx, apply->row, err);
-    apply->row->state.buffered_at = 0;
-    apply->out->paused = code == MF_OK;
-    return code;
 }
 
 static enum mf_code decide(struct apply *apply, size_t item, struct mf_error *err)
@@ -145,13 +172,26 @@ static enum mf_code fire_items(struct apply *apply, struct mf_error *err)
     return code;
 }
 
+/* The buffered due time goes with those behind it when it could have gone: it must not hold up the schedule
+ * for ever. */
+static enum mf_code drop_buffered(struct apply *apply, struct mf_str error, struct mf_error *err)
+{
+    int64_t open = 0;
+    if (apply->row->state.buffered_at == 0)
+        return MF_OK;
+    enum mf_code code = apply->ops->open_run(apply->ctx, apply->row, &open, err);
+    return code == MF_OK && open == 0 ? give_up_buffered(apply, MF_GAP_FAILED, error, err) : code;
+}
+
 /* What has gone too old while it could not be fired was missed, not passed over. */
 static enum mf_code drop(struct apply *apply, struct mf_error *err)
 {
     const struct mf_plan *plan = &apply->step->plan;
     struct mf_str error = apply->row->state.error;
     bool failed = error.len > 0 && plan->reason != MF_GAP_LATEST;
-    enum mf_code code = give_up(apply, plan->until, failed ? MF_GAP_FAILED : plan->reason, error, err);
+    enum mf_code code = failed ? drop_buffered(apply, error, err) : MF_OK;
+    if (code == MF_OK)
+        code = give_up(apply, plan->until, failed ? MF_GAP_FAILED : plan->reason, error, err);
     if (code == MF_OK)
         clear_error(apply->row);
     return code;
@@ -168,6 +208,9 @@ static enum mf_code carry_out(struct apply *apply, struct mf_error *err)
         return drop(apply, err);
     case MF_PLAN_REWIND:
         row->state.cursor_at = step->plan.until;
+        if (row->state.buffered_at > step->plan.until)
+            row->state.buffered_at = 0;
+        clear_error(row);
         return apply->ops->cut_gaps(apply->ctx, row->id, step->plan.until, err);
     case MF_PLAN_NOTE:
         row->state.error = step->note;
