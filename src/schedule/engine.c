@@ -246,8 +246,25 @@ static bool on_row(void *ctx, const struct mf_schedule_row *row)
     return true;
 }
 
+static void set_due(void *ctx, struct mf_entry *entry)
+{
+    struct mf_engine *engine = ctx;
+    mf_entries_set(engine->entries, entry, 0);
+}
+
+/* What a load that failed has read may have changed since, and would not be read again. */
+static void forget_all(struct mf_engine *engine)
+{
+    struct mf_entry *first;
+    mf_entries_each(engine->entries, set_due, engine);
+    while ((first = mf_entries_first(engine->entries)))
+        drop_entry(engine, first);
+    engine->seen_seq = 0;
+}
+
 enum mf_code mf_engine_load(struct mf_engine *engine, int64_t now, struct mf_error *err)
 {
+    forget_all(engine);
     engine->now = now;
     engine->sync_code = MF_OK;
     enum mf_code code = engine->port.active(engine->port.ctx, on_row, engine, err);
