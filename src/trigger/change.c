@@ -1,6 +1,7 @@
 #include "trigger/change.h"
 
 #include "gen/flyteidl2/task/common.pb.h"
+#include "store/fire.h"
 #include "store/schedule.h"
 
 #include <inttypes.h>
@@ -49,7 +50,13 @@ static enum mf_code put_schedule(struct mf_tx *tx, const struct mf_trigger_row *
         row.policy = *policy;
     row.baseline_at = trigger->baseline_at;
     row.seq = trigger->seq;
+    const int64_t decided_until = row.state.cursor_at;
     turn_state(&row.state, turn, row.active, mf_tx_now_ns(tx));
+    /* The clock was ahead when something was given up that is yet to come. */
+    if (row.state.cursor_at < decided_until)
+        code = mf_gap_cut(mf_tx_db(tx), row.id, row.state.cursor_at, err);
+    if (code != MF_OK)
+        return code;
     return mf_schedule_put(mf_tx_db(tx), &row, err);
 }
 
