@@ -6,9 +6,10 @@
 # Prints a table; bench/RESULTS.md keeps earlier ones with the machine and the commit.
 set -eu
 cd "$(dirname "$0")/.."
-ninja -C build/release --quiet bench/mayfly-bench bench/mayfly-watches
+ninja -C build/release --quiet bench/mayfly-bench bench/mayfly-watches bench/mayfly-herd
 bench=$PWD/build/release/bench/mayfly-bench
 watches=$PWD/build/release/bench/mayfly-watches
+herd=$PWD/build/release/bench/mayfly-herd
 folder=${BENCH_DIR:-build/bench}
 seconds=${SECONDS_EACH:-5}
 rounds=${ROUNDS:-3}
@@ -38,10 +39,16 @@ cpu() {
 }
 
 cd "$folder"
-for scenario in ${*:-fsync echo create-1 create deploy events details list watch fan-out snapshot}; do
+for scenario in ${*:-fsync echo create-1 create deploy herd events details list watch fan-out snapshot}; do
     case $scenario in
     fan-out | snapshot) # several rounds each; what open watches cost
         "$watches" "$scenario" --port "$port" --pid "$server" --gate "$folder/gate"
+        continue
+        ;;
+    herd) # triggers that are due in the same second
+        for triggers in 1000 10000; do
+            "$herd" --port "$port" --triggers "$triggers" --gate "$folder/gate"
+        done
         continue
         ;;
     esac
