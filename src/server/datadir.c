@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES 200 /* 10 ms apart */
 
 struct mf_datadir {
     const char *path;
@@ -28,6 +32,34 @@ static void holder(int fd, char *out, size_t room)
     out[strcspn(out, "\n")] = '\0';
 }
 
+/* A server that was killed while it started a task leaves its lock with that child, until the child has
+ * become the task: a moment. A holder that lives, and is not us in an earlier life, keeps it for longer. */
+static bool is_left_over(int fd)
+{
+    char text[32];
+    int64_t pid = 0;
+    holder(fd, text, sizeof text);
+    if (!mf_str_to_i64(mf_str_from_c(text), &pid) || pid <= 0 || pid > INT32_MAX)
+        return false;
+    return pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+/* False with errno set. */
+static bool lock_file(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    int tries = 0;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int number = errno;
+        if (number != EWOULDBLOCK || ++tries == LOCK_TRIES || !is_left_over(fd)) {
+            errno = number;
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 static enum mf_code take_lock(struct mf_datadir *dir, const char *file, struct mf_error *err)
 {
     char pid[32];
@@ -35,7 +67,7 @@ static enum mf_code take_lock(struct mf_datadir *dir, const char *file, struct m
     if (dir->lock < 0)
         return mf_fail(err, MF_UNAVAILABLE, "cannot open %s: %s; check owner and permissions", file,
                        strerrordesc_np(errno));
-    if (flock(dir->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_file(dir->lock)) {
         int number = errno;
         if (number != EWOULDBLOCK)
             return mf_fail(err, MF_UNAVAILABLE, "cannot lock %s: %s", file, strerrordesc_np(number));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct place {
@@ -76,6 +77,31 @@ static void a_dead_server_holds_nothing(void **state)
     mf_datadir_close(dir);
 }
 
+/* A child of the killed server that has not become a task yet, which drops the lock. */
+static void waits_for_what_a_dead_server_has_left(void **state)
+{
+    const struct timespec moment = {.tv_nsec = 100000000};
+    struct place *place = *state;
+    struct mf_datadir *dir = NULL;
+    struct mf_error err;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (mf_datadir_open(place->arena, place->dir, &dir, &err) != MF_OK)
+            _exit(1);
+        if (fork() == 0) {
+            nanosleep(&moment, NULL);
+            _exit(0);
+        }
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(mf_datadir_open(place->arena, place->dir, &dir, &err), MF_OK);
+    mf_datadir_close(dir);
+}
+
 static void keys_are_made_once(void **state)
 {
     struct place *place = *state;
@@ -131,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_second_server_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_server_holds_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(waits_for_what_a_dead_server_has_left, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_are_made_once, setup, teardown),
         cmocka_unit_test_setup_teardown(clients_find_their_files, setup, teardown),
     };
