@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 #define MS (SECOND / 1000)
-#define BEGIN_YEARS_MOST 70              /* after 1991 */
-#define DUE_OF_TEN_YEARS INT64_C(250000) /* of all triggers together, more or less */
-#define CATCH_UP_MOST 2000               /* due times within a window */
-#define LAST_YEAR (260 * YEAR)           /* after 1970; nanoseconds end in 2262 */
+#define BEGIN_YEARS_MOST 70               /* after 1991 */
+#define DUE_OF_TEN_YEARS INT64_C(2500000) /* of all triggers together, more or less */
+#define CATCH_UP_MOST 2000                /* due times within a window */
+#define LAST_YEAR (260 * YEAR)            /* after 1970; nanoseconds end in 2262 */
 
 /* ---- policies ---- */
 
@@ -133,6 +133,8 @@ static void change(struct sim *sim, struct trigger *trigger)
     int what = (int)rng_below(&sim->rng, 100);
     if (trigger->row.revision == 0 || trigger->deleted)
         deploy(sim, trigger);
+    else if (!trigger->on && what >= 40)
+        world_switch(sim, trigger, true);
     else if (what < 15)
         deploy(sim, trigger);
     else if (what < 30)
@@ -141,7 +143,7 @@ static void change(struct sim *sim, struct trigger *trigger)
         redeploy(sim, trigger, !trigger->on);
     else if (what < 50)
         edit_policy(sim, trigger);
-    else if (what < 60)
+    else if (what < 55)
         world_delete(sim, trigger);
     else if (what < 70)
         backfill(sim, trigger);
@@ -195,15 +197,6 @@ static void stop_all(struct sim *sim, bool crash, int64_t lasts)
 {
     for (int i = 0; i < sim->server_count; i++)
         stop_server(sim, &sim->servers[i], crash, lasts);
-}
-
-/* It dies in the middle of the steps that come next. */
-static void crash_soon(struct sim *sim)
-{
-    sim->crash_in = (int)rng_scale(&sim->rng, 1, 300);
-    for (int i = 0; i < sim->server_count; i++)
-        sim_at(sim, sim->mono + 10 * DAY, EVENT_START, (struct event){.a = i, .b = 1});
-    sim_disturb(sim, sim->mono + 10 * DAY);
 }
 
 static void break_triggers(struct sim *sim)
@@ -269,7 +262,7 @@ static void crashes(struct sim *sim)
     for (int n = (int)rng_range(&sim->rng, 2, 6); n > 0; n--) {
         int64_t mono = sim->mono + rng_scale(&sim->rng, MS, 20 * SECOND);
         for (int i = 0; i < sim->server_count; i++)
-            sim_at(sim, mono, EVENT_START, (struct event){.a = i, .b = 2});
+            sim_at(sim, mono, EVENT_START, (struct event){.a = i, .b = 1});
     }
     sim_disturb(sim, sim->mono + 30 * SECOND);
 }
@@ -323,7 +316,7 @@ void life_on_fault(struct sim *sim)
         wrong_year(sim, sign);
         break;
     case 12:
-        crash_soon(sim);
+        sim->crash_in = (int)rng_scale(rng, 1, 300);
         break;
     case 13:
         many_changes(sim);
@@ -339,13 +332,10 @@ void life_on_fault(struct sim *sim)
     sim_at(sim, sim->mono + rng_scale(rng, MINUTE, 60 * DAY), EVENT_FAULT, (struct event){0});
 }
 
-/* then: 1: it may have died; 2: it dies now and comes back at once. */
-void life_on_start(struct sim *sim, int64_t index, int64_t then)
+void life_on_start(struct sim *sim, int64_t index, bool dies)
 {
     struct server *server = &sim->servers[index];
-    if (then == 1)
-        sim->crash_in = 0;
-    if (then == 2)
+    if (dies)
         server_crash(server);
     if (server->state == SERVER_STOPPING)
         sim_at(sim, sim->mono + SECOND, EVENT_START, (struct event){.a = index});
@@ -379,7 +369,7 @@ void life_begin(struct sim *sim)
     sim->times_count = (size_t)rng_range(rng, 20, TIMES_MOST);
     for (size_t i = 0; i < sim->times_count; i++)
         times_make(&sim->times[i], rng, sim->zones, sim->arena, sim->begin_wall);
-    sim->trigger_count = (size_t)rng_scale(rng, 50, 3000);
+    sim->trigger_count = (size_t)rng_scale(rng, 100, 6000);
     sim->triggers = calloc(sim->trigger_count, sizeof(struct trigger));
     sim->in_flight = (size_t)rng_scale(rng, 8, 1024);
     sim->server_count = rng_chance(rng, 25) ? 2 : 1;

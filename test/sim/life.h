@@ -11,6 +11,7 @@ void life_on_change(struct sim *sim, int64_t index, bool goes_on);
 void life_on_replace(struct sim *sim, struct trigger *trigger, uint32_t gen);
 void life_on_fault(struct sim *sim);
 void life_on_clock(struct sim *sim, int64_t by);
-void life_on_start(struct sim *sim, int64_t index, int64_t then);
+/* dies: it is killed first. */
+void life_on_start(struct sim *sim, int64_t index, bool dies);
 
 #endif

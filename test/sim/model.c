@@ -50,11 +50,13 @@ static bool has_later(const struct model *model, int64_t due_at, int64_t planned
 /* ---- runs ---- */
 
 struct open_runs {
-    size_t sure, perhaps; /* made for backfills: they count or not */
+    size_t sure;
+    size_t perhaps; /* made for backfills, or behind MF_FIRE_LOOK later ones: they count or not */
 };
 
-static struct open_runs open_runs(struct sim *sim, struct model *model)
+static struct open_runs open_runs(struct sim *sim, struct trigger *trigger)
 {
+    struct model *model = &trigger->model;
     struct open_runs open = {0, 0};
     size_t kept = 0;
     for (size_t i = 0; i < model->open_count; i++) {
@@ -62,17 +64,20 @@ static struct open_runs open_runs(struct sim *sim, struct model *model)
         if (run->end_mono <= sim->mono)
             continue;
         model->open[kept++] = model->open[i];
-        open.sure += !run->backfill;
-        open.perhaps += run->backfill;
+        bool sure =
+            !run->backfill && trigger->fire_count - world_fire_rank(trigger, run->due_at) < MF_FIRE_LOOK;
+        open.sure += sure;
+        open.perhaps += !sure;
     }
     model->open_count = kept;
     return open;
 }
 
-static void add_run(struct sim *sim, struct model *model, int64_t run_id)
+static void add_run(struct sim *sim, struct trigger *trigger, int64_t run_id)
 {
+    struct model *model = &trigger->model;
     if (model->open_count == model->open_cap && model->open_cap > 0)
-        open_runs(sim, model);
+        open_runs(sim, trigger);
     sim_grow((void **)&model->open, model->open_count, &model->open_cap, sizeof model->open[0]);
     model->open[model->open_count++] = run_id;
 }
@@ -127,14 +132,14 @@ static void count_run(struct judge *judge, const struct deed *deed)
     if (run->trigger != judge->trigger || run->due_at != deed->at)
         sim_violation(judge->sim, judge->trigger, "the fire of %" PRId64 " has the run of another", deed->at);
     model->runs += !deed->existed;
-    add_run(judge->sim, model, deed->run_id);
+    add_run(judge->sim, judge->trigger, deed->run_id);
 }
 
 static void judge_buffered(struct judge *judge, const struct deed *deed)
 {
     struct sim *sim = judge->sim;
     struct model *model = judge->model;
-    if (open_runs(sim, model).sure > 0)
+    if (open_runs(sim, judge->trigger).sure > 0)
         sim_violation(sim, judge->trigger, "the buffered due time goes though a run is open");
     if (deed->at + model->offset > judge->planned_wall + MINUTE)
         sim_violation(sim, judge->trigger, "the buffered due time %" PRId64 " goes before it has come",
@@ -144,6 +149,9 @@ static void judge_buffered(struct judge *judge, const struct deed *deed)
     if (deed->fire == MF_FIRE_SCHEDULED)
         sim_violation(sim, judge->trigger, "the buffered due time is recorded as one by the clock");
     model->buffered = 0;
+    /* When it did not become a run after all, there is room for another, which may have been due long ago. */
+    if (deed->existed)
+        model->since_mono = sim->mono;
     count_run(judge, deed);
 }
 
@@ -166,7 +174,7 @@ static void judge_fire(struct judge *judge, const struct deed *deed)
         sim_violation(sim, trigger, "a run for %" PRId64 ", which was not the latest", deed->at);
     if (has_failed_often(sim, trigger))
         sim_violation(sim, trigger, "a run for %" PRId64 " though too many runs have failed", deed->at);
-    if (policy->overlap != MF_OVERLAP_ALLOW && open_runs(sim, model).sure > 0)
+    if (policy->overlap != MF_OVERLAP_ALLOW && open_runs(sim, judge->trigger).sure > 0)
         sim_violation(sim, trigger, "a run for %" PRId64 " while another is open", deed->at);
     if (deed->fire == MF_FIRE_BUFFERED)
         sim_violation(sim, trigger, "a due time that did not wait is recorded as buffered");
@@ -212,7 +220,7 @@ static void judge_latest(struct judge *judge, const struct deed *deed)
 static void judge_overlap(struct judge *judge, const struct deed *deed)
 {
     struct model *model = judge->model;
-    struct open_runs open = open_runs(judge->sim, model);
+    struct open_runs open = open_runs(judge->sim, judge->trigger);
     enum mf_overlap overlap = deed->reason == MF_GAP_OVERLAP ? MF_OVERLAP_SKIP : MF_OVERLAP_BUFFER;
     if (deed->at != next_of(model))
         sim_violation(judge->sim, judge->trigger, "%" PRId64 " is given up for an overlap and was not next",
@@ -231,7 +239,7 @@ static void judge_waiting(struct judge *judge, int64_t until)
 {
     struct model *model = judge->model;
     int64_t next = next_of(model);
-    struct open_runs open = open_runs(judge->sim, model);
+    struct open_runs open = open_runs(judge->sim, judge->trigger);
     if (until <= model->cursor)
         return;
     if (next != until || model->buffered != 0 || model->policy.overlap != MF_OVERLAP_BUFFER ||
@@ -249,10 +257,11 @@ static void judge_gap_of_buffered(struct judge *judge, const struct deed *deed)
     struct model *model = judge->model;
     bool failed = deed->reason == MF_GAP_FAILED && model->noted && model->tried;
     bool paused = deed->reason == MF_GAP_PAUSED && has_failed_often(judge->sim, judge->trigger);
-    if ((!failed && !paused) || (failed && open_runs(judge->sim, model).sure > 0))
+    if ((!failed && !paused) || (failed && open_runs(judge->sim, judge->trigger).sure > 0))
         sim_violation(judge->sim, judge->trigger, "the buffered due time is given up for reason %d",
                       deed->reason);
     model->buffered = 0;
+    model->since_mono = judge->sim->mono;
 }
 
 static void judge_gap(struct judge *judge, const struct deed *deed)
@@ -415,7 +424,7 @@ void model_changed(struct sim *sim, struct trigger *trigger, const struct model_
 
 void model_backfilled(struct sim *sim, struct trigger *trigger, int64_t run_id)
 {
-    add_run(sim, &trigger->model, run_id);
+    add_run(sim, trigger, run_id);
 }
 
 /* ---- whether something is missing ---- */

@@ -178,7 +178,7 @@ static void handle(struct sim *sim, const struct event *event)
             mf_engine_changed(server->engine);
         break;
     case EVENT_START:
-        life_on_start(sim, event->a, event->b);
+        life_on_start(sim, event->a, event->b != 0);
         break;
     case EVENT_CHANGE:
         life_on_change(sim, event->a, event->b != 0);
@@ -194,6 +194,8 @@ static void handle(struct sim *sim, const struct event *event)
         break;
     case EVENT_SCAN:
         model_scan(sim);
+        sim->totals.scans++;
+        sim->totals.calm += sim_is_calm(sim);
         for (int i = 0; i < sim->server_count; i++)
             server_check_stats(&sim->servers[i]);
         sim_at(sim, sim->mono + rng_scale(&sim->rng, MINUTE, 6 * DAY), EVENT_SCAN, (struct event){0});
@@ -266,10 +268,10 @@ static uint64_t run_world(uint64_t seed, int years, int64_t trace, bool quiet)
                " buffered), %" PRIu64 " gaps, %" PRIu64 " due times explained, %" PRIu64 " rewinds, %" PRIu64
                " stale and %" PRIu64 " failed of %" PRIu64 " steps, %" PRIu64 " changes, %" PRIu64
                " pauses, %" PRIu64 " backfilled, %" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64
-               " clock changes; %.1f s; hash %016" PRIx64 "\n",
+               " clock changes, calm at %" PRIu64 " of %" PRIu64 " looks; %.1f s; hash %016" PRIx64 "\n",
                seed, sim->trigger_count, sim->server_count, sim->server_count > 1 ? "s" : "", t->fires,
                t->found, t->buffered, t->gaps, t->due, t->rewinds, t->stale, t->failures, t->steps,
-               t->changes, t->pauses, t->backfills, t->crashes, t->stops, t->clocks,
+               t->changes, t->pauses, t->backfills, t->crashes, t->stops, t->clocks, t->calm, t->scans,
                (double)(clock() - begun) / CLOCKS_PER_SEC, hash);
     fflush(stdout);
     end(sim);

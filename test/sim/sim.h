@@ -112,6 +112,7 @@ struct server {
     int index;
     enum { SERVER_DOWN, SERVER_UP, SERVER_STOPPING } state;
     bool loaded;
+    bool dying; /* its end is near, or here */
     struct mf_engine *engine;
     uint32_t gen; /* of the process */
     uint32_t turn_gen;
@@ -122,7 +123,7 @@ struct server {
 
 struct totals {
     uint64_t events, turns, steps, fires, gaps, found, buffered, rewinds, stale, failures, changes, crashes,
-        stops, clocks, pauses, backfills, due;
+        stops, clocks, pauses, backfills, due, scans, calm;
 };
 
 struct sim {
@@ -152,7 +153,7 @@ struct sim {
     int64_t slow_until;   /* mono: commits take long */
     int64_t blind_until;  /* mono: reading fails */
     int64_t calm_from;    /* mono: when the last fault was over */
-    int crash_in;         /* so many steps until a server crashes; 0: none */
+    int crash_in;         /* so many steps until a server dies in the midst of one; 0: none */
     int64_t same_mono;    /* turns since the clock has moved */
     struct totals totals;
     uint64_t hash;
