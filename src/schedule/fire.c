@@ -242,6 +242,22 @@ static enum mf_code open_run(void *ctx, struct mf_schedule_row *row, int64_t *ru
     return mf_fire_open(mf_tx_db(world->tx), row->id, &row->state.settled_at, take_first, run_id, err);
 }
 
+static bool take_any(void *ctx, const struct mf_fire_row *fire)
+{
+    bool *there = ctx;
+    (void)fire;
+    *there = true;
+    return false;
+}
+
+static enum mf_code has_fire(void *ctx, const struct mf_schedule_row *row, int64_t due_at, bool *there,
+                             struct mf_error *err)
+{
+    const struct world *world = ctx;
+    *there = false;
+    return mf_fire_list(mf_tx_db(world->tx), row->id, due_at, due_at, take_any, there, err);
+}
+
 struct open_runs {
     int64_t ids[MF_FIRE_LOOK];
     size_t count;
@@ -330,6 +346,7 @@ static enum mf_code move(void *ctx, const struct mf_schedule_row *row, struct mf
 
 static const struct mf_step_ops ops = {
     .open_run = open_run,
+    .has_fire = has_fire,
     .abort_open = abort_open,
     .failures = failures,
     .make_run = make_run,

@@ -147,12 +147,16 @@ static enum mf_code decide(struct apply *apply, size_t item, struct mf_error *er
     int64_t due = apply->step->plan.items[item];
     int64_t open = 0;
     bool goes = true;
+    bool there = false;
     enum mf_code code = pause_after_failures(apply, due, err);
     if (code != MF_OK || apply->out->paused)
         return code;
     if (apply->policy->overlap != MF_OVERLAP_ALLOW)
         code = apply->ops->open_run(apply->ctx, row, &open, err);
+    /* After the clock was set back the open run may be that of this very due time. */
     if (code == MF_OK && open != 0)
+        code = apply->ops->has_fire(apply->ctx, row, due, &there, err);
+    if (code == MF_OK && open != 0 && !there)
         code = overlap(apply, due, open, &goes, err);
     if (code == MF_OK && goes)
         code = fire(apply, item, MF_FIRE_SCHEDULED, err);

@@ -23,6 +23,9 @@ struct mf_step {
 struct mf_step_ops {
     /* A run of the schedule that has not ended: its id; 0: there is none. Moves row->state.settled_at. */
     enum mf_code (*open_run)(void *ctx, struct mf_schedule_row *row, int64_t *run_id, struct mf_error *err);
+    /* Whether the due time has its run already. */
+    enum mf_code (*has_fire)(void *ctx, const struct mf_schedule_row *row, int64_t due_at, bool *there,
+                             struct mf_error *err);
     enum mf_code (*abort_open)(void *ctx, struct mf_schedule_row *row, struct mf_error *err);
     /* As mf_fire_failures, since the row's baseline. */
     enum mf_code (*failures)(void *ctx, const struct mf_schedule_row *row, uint32_t limit, uint32_t *count,
