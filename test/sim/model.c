@@ -112,6 +112,7 @@ struct judge {
     struct model *model;
     int64_t planned_wall;
     int64_t allowed_late;
+    bool aborted; /* runs were, for the due time that comes next */
 };
 
 static int64_t allowed_lateness(const struct sim *sim)
@@ -155,6 +156,23 @@ static void judge_buffered(struct judge *judge, const struct deed *deed)
     count_run(judge, deed);
 }
 
+/* A due time that begins to wait leaves no deed; what follows shows that it was passed. */
+static void judge_waiting(struct judge *judge, int64_t until)
+{
+    struct model *model = judge->model;
+    int64_t next = next_of(model);
+    struct open_runs open = open_runs(judge->sim, judge->trigger);
+    if (until <= model->cursor)
+        return;
+    if (next != until || model->buffered != 0 || model->policy.overlap != MF_OVERLAP_BUFFER ||
+        open.sure + open.perhaps == 0 || has_failed_often(judge->sim, judge->trigger) ||
+        world_fire(judge->trigger, next) || next + model->offset > judge->planned_wall)
+        sim_violation(judge->sim, judge->trigger,
+                      "the cursor passes %" PRId64 " without a verdict, to %" PRId64, next, until);
+    model->buffered = until;
+    set_cursor(model, until);
+}
+
 /* The run of a due time that is not the buffered one. */
 static void judge_fire(struct judge *judge, const struct deed *deed)
 {
@@ -163,6 +181,8 @@ static void judge_fire(struct judge *judge, const struct deed *deed)
     struct model *model = judge->model;
     const struct mf_policy *policy = &model->policy;
     int64_t due = deed->at + model->offset;
+    if (deed->existed && next_of(model) < deed->at)
+        judge_waiting(judge, next_of(model));
     if (next_of(model) != deed->at)
         sim_violation(sim, trigger, "a run for %" PRId64 ", but the next due time is %" PRId64, deed->at,
                       next_of(model));
@@ -174,8 +194,11 @@ static void judge_fire(struct judge *judge, const struct deed *deed)
         sim_violation(sim, trigger, "a run for %" PRId64 ", which was not the latest", deed->at);
     if (has_failed_often(sim, trigger))
         sim_violation(sim, trigger, "a run for %" PRId64 " though too many runs have failed", deed->at);
-    if (policy->overlap != MF_OVERLAP_ALLOW && open_runs(sim, judge->trigger).sure > 0)
+    if (!deed->existed && policy->overlap != MF_OVERLAP_ALLOW && open_runs(sim, judge->trigger).sure > 0)
         sim_violation(sim, trigger, "a run for %" PRId64 " while another is open", deed->at);
+    if (deed->existed && judge->aborted)
+        sim_violation(sim, trigger, "runs are aborted for %" PRId64 ", which had one", deed->at);
+    judge->aborted = false;
     if (deed->fire == MF_FIRE_BUFFERED)
         sim_violation(sim, trigger, "a due time that did not wait is recorded as buffered");
     if (deed->fire == MF_FIRE_SCHEDULED && is_calm(sim, model) && sim_wall(sim) - due > judge->allowed_late)
@@ -232,23 +255,8 @@ static void judge_overlap(struct judge *judge, const struct deed *deed)
                       deed->at);
     if (deed->at + model->offset > judge->planned_wall)
         sim_violation(judge->sim, judge->trigger, "%" PRId64 " is given up before its time", deed->at);
-}
-
-/* A due time that begins to wait leaves no deed; what follows shows that it was passed. */
-static void judge_waiting(struct judge *judge, int64_t until)
-{
-    struct model *model = judge->model;
-    int64_t next = next_of(model);
-    struct open_runs open = open_runs(judge->sim, judge->trigger);
-    if (until <= model->cursor)
-        return;
-    if (next != until || model->buffered != 0 || model->policy.overlap != MF_OVERLAP_BUFFER ||
-        open.sure + open.perhaps == 0 || has_failed_often(judge->sim, judge->trigger) ||
-        next + model->offset > judge->planned_wall)
-        sim_violation(judge->sim, judge->trigger,
-                      "the cursor passes %" PRId64 " without a verdict, to %" PRId64, next, until);
-    model->buffered = until;
-    set_cursor(model, until);
+    if (world_fire(judge->trigger, deed->at))
+        sim_violation(judge->sim, judge->trigger, "%" PRId64 " is given up and has a run", deed->at);
 }
 
 /* The buffered due time is given up: it could have gone. */
@@ -320,6 +328,7 @@ static void judge_deed(struct judge *judge, const struct deed *deed)
     case DEED_ABORT:
         if (model->policy.overlap != MF_OVERLAP_CANCEL)
             sim_violation(judge->sim, judge->trigger, "runs are aborted against the policy");
+        judge->aborted = true;
         break;
     case DEED_PAUSE:
         model_check_stretch(judge->sim, judge->trigger);
@@ -366,7 +375,7 @@ void model_step(struct sim *sim, struct trigger *trigger, const struct mf_step *
                 const struct deed *deeds, size_t count)
 {
     struct model *model = &trigger->model;
-    struct judge judge = {sim, trigger, model, planned_wall, allowed_lateness(sim)};
+    struct judge judge = {sim, trigger, model, planned_wall, allowed_lateness(sim), false};
     if (!model->active)
         sim_violation(sim, trigger, "a step although the trigger is off");
     if (step->plan.kind == MF_PLAN_NOTE) {

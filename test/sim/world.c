@@ -239,6 +239,15 @@ static enum mf_code op_open_run(void *ctx, struct mf_schedule_row *row, int64_t 
     return disk(tx, err);
 }
 
+static enum mf_code op_has_fire(void *ctx, const struct mf_schedule_row *row, int64_t due_at, bool *there,
+                                struct mf_error *err)
+{
+    struct tx *tx = ctx;
+    (void)row;
+    *there = world_fire(tx->trigger, due_at) != NULL;
+    return disk(tx, err);
+}
+
 static enum mf_code op_abort_open(void *ctx, struct mf_schedule_row *row, struct mf_error *err)
 {
     struct tx *tx = ctx;
@@ -414,6 +423,7 @@ static enum mf_code op_move(void *ctx, const struct mf_schedule_row *row, struct
 
 static const struct mf_step_ops ops = {
     .open_run = op_open_run,
+    .has_fire = op_has_fire,
     .abort_open = op_abort_open,
     .failures = op_failures,
     .make_run = op_make_run,
