@@ -146,6 +146,33 @@ struct mf_str mf_hex(struct mf_arena *arena, struct mf_str bytes)
     return mf_str_make(out, bytes.len * 2);
 }
 
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool mf_hex_decode(struct mf_arena *arena, struct mf_str text, struct mf_str *out)
+{
+    char *bytes = text.len % 2 == 0 ? mf_arena_bytes(arena, text.len / 2 + 1) : NULL;
+    if (!bytes)
+        return false;
+    for (size_t i = 0; i < text.len; i += 2) {
+        int high = hex_value(text.ptr[i]);
+        int low = hex_value(text.ptr[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i / 2] = (char)(high * 16 + low);
+    }
+    *out = mf_str_make(bytes, text.len / 2);
+    return true;
+}
+
 static bool unreserved(char c, const char *keep)
 {
     if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
@@ -175,17 +202,6 @@ struct mf_str mf_percent_encode(struct mf_arena *arena, struct mf_str text, cons
         }
     }
     return mf_str_make(out, n);
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 bool mf_percent_decode(struct mf_arena *arena, struct mf_str text, bool plus_is_space, struct mf_str *out)

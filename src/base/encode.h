@@ -17,6 +17,8 @@ size_t mf_base64_size(size_t bytes);                  /* padded text length */
 void mf_base64_write(char *out, struct mf_str bytes); /* standard, padded, exactly mf_base64_size bytes */
 struct mf_str mf_base32(struct mf_arena *arena, struct mf_str bytes);
 struct mf_str mf_hex(struct mf_arena *arena, struct mf_str bytes);
+/* Either case. False when the text is not hex or memory ran out. */
+bool mf_hex_decode(struct mf_arena *arena, struct mf_str text, struct mf_str *out);
 /* Leaves unreserved characters and those in keep as they are. */
 struct mf_str mf_percent_encode(struct mf_arena *arena, struct mf_str text, const char *keep);
 /* False on a malformed escape. plus_is_space: read "+" as a blank, as in form data. */

@@ -23,7 +23,6 @@ struct mf_exec_config {
     struct mf_str endpoint; /* host:port the tasks call back */
     bool endpoint_tls;
     struct mf_str task_secret; /* tasks get a key made with it (identity/task_key.h); empty: they need none */
-    struct mf_str s3_endpoint, s3_access_key, s3_secret_key;
     double cpus;           /* 0: all of the machine */
     int64_t memory_bytes;  /* 0: 80 % of the machine */
     uint32_t grace_ms;     /* between SIGTERM and SIGKILL; 0: 10 s */

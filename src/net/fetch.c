@@ -216,6 +216,8 @@ static enum mf_code set_up(struct mf_fetcher *fetcher, struct mf_fetch *fetch, s
         curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
         curl->easy_setopt(easy, CURLOPT_WRITEDATA, fetch) == CURLE_OK &&
         curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->detail) == CURLE_OK;
+    if (ok && fetch->direct)
+        ok = curl->easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
     if (ok && fetch->keep_head)
         ok = curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head) == CURLE_OK &&
              curl->easy_setopt(easy, CURLOPT_HEADERDATA, fetch) == CURLE_OK;

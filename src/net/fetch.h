@@ -49,6 +49,7 @@ struct mf_fetch {
     bool keep_head;        /* mf_fetch_header will be asked */
     uint32_t idle_ms;      /* without a byte, before it is given up; whole seconds; 0: no such bound */
     const struct mf_fetch_tls *tls; /* may be NULL */
+    bool direct;                    /* not by a proxy: for servers of this machine or of its cloud */
     /* Takes the body piece by piece as it comes, status is known then; response stays empty. False ends the
      * request with MF_CANCELED. On the fetcher's thread, must not block. NULL: the body is collected. */
     bool (*on_data)(struct mf_fetch *fetch, struct mf_str bytes);

@@ -27,18 +27,20 @@ enum mf_code mf_object_name_check(struct mf_str name, struct mf_error *err)
     }
 }
 
-enum mf_code mf_object_uri_parse(struct mf_str uri, struct mf_str bucket, struct mf_str *name,
+enum mf_code mf_object_uri_parse(struct mf_str uri, struct mf_str base, struct mf_str *name,
                                  struct mf_error *err)
 {
-    const struct mf_str scheme = MF_STR("s3://");
-    struct mf_str rest = mf_str_skip(uri, scheme.len);
-    if (!mf_str_starts(uri, scheme) || !mf_str_starts(rest, bucket) || rest.len <= bucket.len ||
-        rest.ptr[bucket.len] != '/')
+    if (!mf_object_uri_within(uri, base))
         return mf_fail(err, MF_INVALID_ARGUMENT,
-                       "%.*s is not in this server's object store; its names begin with s3://%.*s/",
-                       MF_FMT(uri), MF_FMT(bucket));
-    *name = mf_str_skip(rest, bucket.len + 1);
+                       "%.*s is not in this server's object store; its names begin with %.*s/", MF_FMT(uri),
+                       MF_FMT(base));
+    *name = mf_str_skip(uri, base.len + 1);
     return mf_object_name_check(*name, err);
+}
+
+bool mf_object_uri_within(struct mf_str uri, struct mf_str base)
+{
+    return mf_str_starts(uri, base) && uri.len > base.len && uri.ptr[base.len] == '/';
 }
 
 bool mf_bucket_name_ok(struct mf_str bucket)

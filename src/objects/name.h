@@ -13,9 +13,11 @@
 
 /* MF_INVALID_ARGUMENT. A single "/" at the end is fine. */
 enum mf_code mf_object_name_check(struct mf_str name, struct mf_error *err) MF_CHECK_RESULT;
-/* bucket: the only one there is. The name is checked too. */
-enum mf_code mf_object_uri_parse(struct mf_str uri, struct mf_str bucket, struct mf_str *name,
+/* base: "s3://bucket" or "s3://bucket/folder". The name, what follows it, is checked too. */
+enum mf_code mf_object_uri_parse(struct mf_str uri, struct mf_str base, struct mf_str *name,
                                  struct mf_error *err) MF_CHECK_RESULT;
+/* Is it below the base? Says nothing about the name. */
+bool mf_object_uri_within(struct mf_str uri, struct mf_str base);
 /* 3 to 63 of a-z, 0-9, "-" and ".", as S3 wants it. */
 bool mf_bucket_name_ok(struct mf_str bucket);
 

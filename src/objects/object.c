@@ -1,6 +1,9 @@
-#include "base/list.h"
+#include "objects/bucket.h"
+#include "objects/driver.h"
 #include "objects/name.h"
-#include "objects/put.h"
+#include "objects/remote.h"
+#include "objects/sigv4.h"
+#include "objects/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +16,6 @@
 
 #define INLINE_MAX ((size_t)32 << 10)
 #define OBJECT_MAX ((size_t)5 << 30)
-#define DEFAULT_TYPE MF_STR("binary/octet-stream")
-/* An overwritten body's file may vanish between the look at the row and its opening. */
-#define READ_TRIES 4
 
 struct mf_objects *mf_objects_ref(struct mf_objects *objects)
 {
@@ -125,13 +125,21 @@ enum mf_code mf_objects_open(const struct mf_objects_config *config, struct mf_o
         code = check_hashes(err);
     if (code == MF_OK)
         code = open_dir(objects, err);
+    if (code == MF_OK && config->external)
+        code = mf_bucket_open(objects->sys, config->external, &objects->external, err);
     if (code == MF_OK)
         code = mf_sweep_start(objects, err);
-    if (code == MF_OK)
-        *out = objects;
-    else
+    if (code != MF_OK) {
+        mf_bucket_close(objects->external);
         mf_objects_unref(objects);
-    return code;
+        return code;
+    }
+    if (objects->external)
+        objects->places[objects->place_count++] =
+            (struct mf_place){&mf_bucket_driver, objects->external, mf_bucket_base(objects->external)};
+    objects->places[objects->place_count++] = (struct mf_place){&mf_embedded_driver, objects, objects->base};
+    *out = objects;
+    return MF_OK;
 }
 
 void mf_objects_close(struct mf_objects *objects)
@@ -139,17 +147,23 @@ void mf_objects_close(struct mf_objects *objects)
     if (!objects)
         return;
     mf_sweep_stop(objects);
+    mf_bucket_close(objects->external);
     mf_objects_unref(objects);
+}
+
+enum mf_code mf_objects_check(const struct mf_bucket_config *config, struct mf_error *err)
+{
+    return mf_bucket_check(config, err);
 }
 
 struct mf_str mf_objects_base(const struct mf_objects *objects)
 {
-    return objects->base;
+    return objects->places[0].base;
 }
 
-size_t mf_objects_inline_max(const struct mf_objects *objects)
+bool mf_objects_in_row(const struct mf_objects *objects, size_t size)
 {
-    return objects->inline_max;
+    return !objects->external && size <= objects->inline_max;
 }
 
 size_t mf_objects_max(const struct mf_objects *objects)
@@ -157,195 +171,152 @@ size_t mf_objects_max(const struct mf_objects *objects)
     return objects->object_max;
 }
 
-/* ---- reading ---- */
+/* ---- one object ---- */
 
-static enum mf_code get_row(struct mf_objects *objects, struct mf_arena *arena, struct mf_str name,
-                            bool without_body, struct mf_object_row *row, struct mf_error *err)
+static enum mf_code find_place(const struct mf_objects *objects, struct mf_str uri,
+                               const struct mf_place **place, struct mf_str *name, struct mf_error *err)
 {
-    struct mf_db *db = NULL;
-    enum mf_code code = mf_store_reader(objects->store, &db, err);
-    if (code == MF_OK)
-        code = mf_object_row_get(db, arena, objects->bucket, name, without_body, row, err);
-    mf_store_reader_done(objects->store, db);
-    return code;
-}
-
-static enum mf_code read_body(struct mf_objects *objects, struct mf_arena *arena,
-                              const struct mf_object_row *row, struct mf_str *out, struct mf_error *err)
-{
-    char path[PATH_MAX];
-    char file[MF_OBJECT_FILE_MAX];
-    if (row->file.len == 0) {
-        *out = row->body;
-        return MF_OK;
+    *place = &objects->places[0];
+    for (size_t i = 0; i < objects->place_count; i++) {
+        if (mf_object_uri_within(uri, objects->places[i].base)) {
+            *place = &objects->places[i];
+            break;
+        }
     }
-    snprintf(file, sizeof file, "%.*s", MF_FMT(row->file));
-    if (!mf_objects_path(objects, file, path, sizeof path))
-        return mf_fail(err, MF_INTERNAL, "the path of the objects folder is too long");
-    return mf_read_file(arena, path, (size_t)row->size, out, err);
+    return mf_object_uri_parse(uri, (*place)->base, name, err);
 }
 
 enum mf_code mf_object_read(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri, size_t max,
                             struct mf_str *out, struct mf_error *err)
 {
-    struct mf_object_row row;
+    const struct mf_place *place;
     struct mf_str name;
-    enum mf_code code = mf_object_uri_parse(uri, objects->bucket, &name, err);
-    if (code != MF_OK)
-        return code;
-    for (int i = 0; i < READ_TRIES; i++) {
-        code = get_row(objects, arena, name, false, &row, err);
-        if (code != MF_OK)
-            return code;
-        if ((uint64_t)row.size > max)
-            return mf_fail(err, MF_RESOURCE_EXHAUSTED,
-                           "%.*s has %" PRId64 " bytes, more than the %zu that may be read here", MF_FMT(uri),
-                           row.size, max);
-        code = read_body(objects, arena, &row, out, err);
-        if (code != MF_NOT_FOUND)
-            return code;
-    }
-    return mf_fail(err, MF_DATA_LOSS,
-                   "the file of %.*s is missing from the data directory; restore it from a backup",
-                   MF_FMT(uri));
+    enum mf_code code = find_place(objects, uri, &place, &name, err);
+    return code == MF_OK ? place->driver->read(place->self, arena, name, max, out, err) : code;
+}
+
+static enum mf_code look(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri,
+                         struct mf_object_look *out, struct mf_error *err)
+{
+    const struct mf_place *place;
+    struct mf_str name;
+    *out = (struct mf_object_look){.md5 = MF_STR_EMPTY};
+    enum mf_code code = find_place(objects, uri, &place, &name, err);
+    return code == MF_OK ? place->driver->look(place->self, arena, name, out, err) : code;
 }
 
 enum mf_code mf_object_exists(struct mf_objects *objects, struct mf_str uri, bool *exists, int64_t *size,
                               struct mf_error *err)
 {
-    struct mf_object_row row = {0};
-    struct mf_str name;
-    enum mf_code code = mf_object_uri_parse(uri, objects->bucket, &name, err);
-    if (code != MF_OK)
-        return code;
+    struct mf_object_look found = {0};
     struct mf_arena *arena = mf_arena_new(0);
-    code = arena ? get_row(objects, arena, name, true, &row, err) : mf_fail_memory(err);
+    enum mf_code code = arena ? look(objects, arena, uri, &found, err) : mf_fail_memory(err);
     mf_arena_free(arena);
-    *exists = code == MF_OK;
+    *exists = found.exists;
     if (size)
-        *size = row.size;
-    return code == MF_NOT_FOUND ? MF_OK : code;
+        *size = found.size;
+    return code;
 }
 
 enum mf_code mf_object_md5(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri,
                            bool *exists, struct mf_str *md5, struct mf_error *err)
 {
-    struct mf_object_row row = {.md5 = MF_STR_EMPTY};
+    struct mf_object_look found;
+    enum mf_code code = look(objects, arena, uri, &found, err);
+    *exists = found.exists;
+    *md5 = found.md5;
+    return code;
+}
+
+enum mf_code mf_object_any(struct mf_objects *objects, struct mf_arena *arena, struct mf_str uri_prefix,
+                           bool *found, struct mf_error *err)
+{
+    const struct mf_place *place;
     struct mf_str name;
-    enum mf_code code = mf_object_uri_parse(uri, objects->bucket, &name, err);
-    if (code == MF_OK)
-        code = get_row(objects, arena, name, true, &row, err);
-    *exists = code == MF_OK;
-    *md5 = row.md5;
-    return code == MF_NOT_FOUND ? MF_OK : code;
+    *found = false;
+    enum mf_code code = find_place(objects, uri_prefix, &place, &name, err);
+    return code == MF_OK ? place->driver->any(place->self, arena, name, found, err) : code;
 }
 
-/* ---- writing ---- */
-
-struct write {
-    struct mf_put put;
-    char etag[33];
-    void (*done)(void *ctx, enum mf_code code, const struct mf_error *err);
-    void *ctx;
-};
-
-static enum mf_code prepare(struct mf_objects *objects, struct mf_str uri, struct mf_str bytes,
-                            struct mf_str content_type, struct write *write, struct mf_error *err)
+enum mf_code mf_object_presign(struct mf_objects *objects, struct mf_arena *arena,
+                               const struct mf_presign *request, struct mf_str *url, struct mf_error *err)
 {
+    const struct mf_place *place;
     struct mf_str name;
-    struct mf_body *body = NULL;
-    enum mf_code code = mf_object_uri_parse(uri, objects->bucket, &name, err);
-    if (code == MF_OK)
-        code = mf_body_new(objects, MF_BODY_MD5, false, &body, err);
-    if (code == MF_OK)
-        code = mf_body_add(body, bytes, err);
-    if (code == MF_OK)
-        code = mf_body_end(body, err);
-    if (code != MF_OK) {
-        mf_body_free(body);
-        return code;
-    }
-    mf_put_etag(mf_body_md5(body), write->etag);
-    write->put.objects = objects;
-    write->put.body = body;
-    write->put.row.name = name;
-    write->put.row.etag = mf_str_from_c(write->etag);
-    write->put.row.content_type = content_type.len > 0 ? content_type : DEFAULT_TYPE;
-    write->put.row.meta = MF_STR_EMPTY;
-    return MF_OK;
-}
-
-static void done_write(struct mf_put *put, enum mf_code code, const struct mf_error *err)
-{
-    (void)put;
-    (void)code;
-    (void)err;
-}
-
-enum mf_code mf_object_write(struct mf_objects *objects, struct mf_str uri, struct mf_str bytes,
-                             struct mf_str content_type, struct mf_error *err)
-{
-    struct write write = {.put.done = done_write};
-    enum mf_code code = prepare(objects, uri, bytes, content_type, &write, err);
-    if (code != MF_OK)
-        return code;
-    mf_put_prepare(&write.put);
-    return mf_writer_run(mf_store_writer(objects->store), &write.put.command, err);
-}
-
-static void done_async(struct mf_put *put, enum mf_code code, const struct mf_error *err)
-{
-    struct write *write = MF_CONTAINER(put, struct write, put);
-    write->done(write->ctx, code, err);
-    free(write);
+    enum mf_code code = find_place(objects, request->uri, &place, &name, err);
+    if (code == MF_OK && (request->expires_s < 1 || request->expires_s > MF_SIGV4_EXPIRY_MAX_S))
+        code = mf_fail(err, MF_INVALID_ARGUMENT, "a signed URL is valid for 1 to %d seconds",
+                       MF_SIGV4_EXPIRY_MAX_S);
+    return code == MF_OK ? place->driver->presign(place->self, arena, name, request, url, err) : code;
 }
 
 void mf_object_put_async(struct mf_objects *objects, struct mf_str uri, struct mf_str bytes,
                          struct mf_str content_type,
                          void (*done)(void *ctx, enum mf_code code, const struct mf_error *err), void *ctx)
 {
+    struct mf_object_put put = {.bytes = bytes, .content_type = content_type, .done = done, .ctx = ctx};
+    const struct mf_place *place;
     struct mf_error err;
-    struct write *write = calloc(1, sizeof *write);
-    enum mf_code code =
-        write ? prepare(objects, uri, bytes, content_type, write, &err) : mf_fail_memory(&err);
-    if (code != MF_OK) {
-        free(write);
+    enum mf_code code = find_place(objects, uri, &place, &put.name, &err);
+    if (code == MF_OK)
+        place->driver->put(place->self, &put);
+    else
         done(ctx, code, &err);
-        return;
-    }
-    write->put.done = done_async;
-    write->done = done;
-    write->ctx = ctx;
-    mf_put_submit(&write->put);
 }
 
-enum mf_code mf_object_put_tx(struct mf_objects *objects, struct mf_tx *tx, struct mf_str uri,
-                              struct mf_str bytes, struct mf_str content_type, struct mf_error *err)
+struct wait {
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+    enum mf_code code;
+    struct mf_error *err;
+};
+
+static void written(void *ctx, enum mf_code code, const struct mf_error *err)
 {
-    unsigned char md5[EVP_MAX_MD_SIZE];
-    size_t md5_len = 0;
-    struct write write = {.put.objects = objects};
-    struct mf_str name;
-    enum mf_code code = mf_object_uri_parse(uri, objects->bucket, &name, err);
-    if (code != MF_OK)
-        return code;
-    if (bytes.len > objects->inline_max)
-        return mf_fail(err, MF_RESOURCE_EXHAUSTED, "a body of %zu bytes does not fit into a row", bytes.len);
-    if (EVP_Q_digest(NULL, "MD5", NULL, bytes.len ? bytes.ptr : "", bytes.len, md5, &md5_len) != 1)
-        return mf_fail(err, MF_INTERNAL, "MD5 is not available in this OpenSSL");
-    mf_put_etag(mf_str_make(md5, md5_len), write.etag);
-    write.put.row = (struct mf_object_row){
-        .bucket = objects->bucket,
-        .name = name,
-        .size = (int64_t)bytes.len,
-        .etag = mf_str_from_c(write.etag),
-        .md5 = mf_str_make(md5, md5_len),
-        .content_type = content_type.len > 0 ? content_type : DEFAULT_TYPE,
-        .meta = MF_STR_EMPTY,
-        .body = bytes,
-        .file = MF_STR_EMPTY,
-    };
-    /* The file of a large body that this replaces stays until the next start: the transaction may still fail.
-     */
-    return mf_put_apply(&write.put, tx, err);
+    struct wait *wait = ctx;
+    pthread_mutex_lock(&wait->lock);
+    wait->done = true;
+    wait->code = code;
+    if (code != MF_OK && wait->err)
+        *wait->err = *err;
+    pthread_cond_signal(&wait->over);
+    pthread_mutex_unlock(&wait->lock);
+}
+
+enum mf_code mf_object_write(struct mf_objects *objects, struct mf_str uri, struct mf_str bytes,
+                             struct mf_str content_type, struct mf_error *err)
+{
+    struct wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER, .err = err};
+    mf_object_put_async(objects, uri, bytes, content_type, written, &wait);
+    pthread_mutex_lock(&wait.lock);
+    while (!wait.done)
+        pthread_cond_wait(&wait.over, &wait.lock);
+    pthread_mutex_unlock(&wait.lock);
+    if (objects->external)
+        mf_remote_forget_thread();
+    pthread_cond_destroy(&wait.over);
+    pthread_mutex_destroy(&wait.lock);
+    return wait.code;
+}
+
+/* ---- the store as a whole ---- */
+
+enum mf_code mf_objects_variables(struct mf_objects *objects, struct mf_arena *arena,
+                                  struct mf_object_variables *out, struct mf_error *err)
+{
+    *out = (struct mf_object_variables){.count = 0};
+    return objects->places[0].driver->variables(objects->places[0].self, arena, out, err);
+}
+
+void mf_objects_stats(struct mf_objects *objects, struct mf_objects_stats *out)
+{
+    *out = (struct mf_objects_stats){.usable = true};
+    if (objects->external)
+        mf_bucket_stats(objects->external, out);
+}
+
+bool mf_objects_trouble(struct mf_objects *objects, char *text, size_t size)
+{
+    return objects->external && mf_bucket_trouble(objects->external, text, size);
 }

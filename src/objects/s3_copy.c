@@ -170,7 +170,7 @@ static void read_source(struct mf_s3 *s, struct copy *copy)
     uri = uri.ptr ? mf_str_printf(s->arena, "%.*s%.*s", MF_FMT(uri), MF_FMT(mf_str_skip(source, 1))) : uri;
     if (!uri.ptr)
         mf_s3_fail(s, MF_S3_SlowDown, NULL);
-    else if (mf_object_uri_parse(uri, s->objects->bucket, &copy->source, &err) != MF_OK)
+    else if (mf_object_uri_parse(uri, s->objects->base, &copy->source, &err) != MF_OK)
         mf_s3_fail(s, MF_S3_InvalidArgument, err.message);
 }
 

@@ -11,7 +11,6 @@
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 #define SKEW_NS (INT64_C(15) * 60 * MF_SECOND_NS)
-#define EXPIRES_MAX 604800 /* a week, in seconds */
 #define UNSIGNED MF_STR("UNSIGNED-PAYLOAD")
 
 bool mf_sigv4_params(struct mf_arena *arena, struct mf_str query, size_t max, struct mf_param **params,
@@ -321,7 +320,7 @@ static enum mf_sigv4_fault check_time(const struct claim *claim, int64_t now_ns)
         return MF_SIGV4_MALFORMED;
     if (!claim->query)
         return date > now_ns + SKEW_NS || date < now_ns - SKEW_NS ? MF_SIGV4_SKEW : MF_SIGV4_OK;
-    if (!mf_str_to_i64(claim->expires, &expires) || expires < 0 || expires > EXPIRES_MAX)
+    if (!mf_str_to_i64(claim->expires, &expires) || expires < 0 || expires > MF_SIGV4_EXPIRY_MAX_S)
         return MF_SIGV4_MALFORMED;
     if (date > now_ns + SKEW_NS)
         return MF_SIGV4_EARLY;

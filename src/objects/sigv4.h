@@ -9,6 +9,8 @@
 #include "base/status.h"
 #include "net/http.h"
 
+#define MF_SIGV4_EXPIRY_MAX_S 604800 /* of a signed URL: a week */
+
 /* A parameter of the query, decoded. */
 struct mf_param {
     struct mf_str name, value;

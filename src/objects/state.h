@@ -9,6 +9,16 @@
 
 #define MF_OBJECT_FILE_MAX 40
 
+struct mf_bucket;
+struct mf_driver;
+
+/* Where objects lie whose URI begins with the base. */
+struct mf_place {
+    const struct mf_driver *driver;
+    void *self;
+    struct mf_str base; /* "s3://bucket/folder" */
+};
+
 struct mf_objects {
     atomic_uint refs; /* the owner, and every command and exchange under way */
     struct mf_arena *arena;
@@ -20,6 +30,9 @@ struct mf_objects {
     struct mf_str bucket, base, access_key, secret_key;
     struct mf_str scheme, host; /* of the endpoint */
     size_t inline_max, object_max;
+    struct mf_place places[2]; /* the first is for what is new */
+    size_t place_count;
+    struct mf_bucket *external;
     /* A file is named "<boot>-<number>": never twice, and the cleaning at start can tell the files of this
      * process, whose rows may be about to be committed, from those that an earlier one left. */
     char boot[17];

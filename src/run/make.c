@@ -319,7 +319,7 @@ static enum mf_code place_inputs(struct mf_run_make *make, struct mf_error *err)
     struct mf_str base = make->row.output_base;
     unsigned char digest[32];
     struct mf_str uri;
-    make->write_inputs = make->inputs && make->input_bytes.len <= mf_objects_inline_max(make->runs->objects);
+    make->write_inputs = make->inputs && mf_objects_in_row(make->runs->objects, make->input_bytes.len);
     if (!make->inputs)
         uri = mf_run_inputs_file(arena, make->given.offloaded->uri);
     else if (make->write_inputs || !make->named)

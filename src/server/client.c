@@ -54,6 +54,28 @@ static enum mf_code write_file(struct mf_arena *arena, const struct mf_sys *sys,
     return mf_write_file(sys, file, text, mode, err);
 }
 
+static bool is_secret(const char *name)
+{
+    return strstr(name, "KEY") || strstr(name, "TOKEN");
+}
+
+static enum mf_code write_env(struct mf_arena *arena, const struct mf_sys *sys, const struct mf_datadir *dir,
+                              const struct mf_client_files *files, struct mf_error *err)
+{
+    struct mf_str text = MF_STR("# Written by the server at each start: how to reach its object store.\n");
+    if (!files->with_keys)
+        text = MF_STR(
+            "# Written by the server at each start: how to reach its object store. Keys for the bucket "
+            "are yours to set.\n");
+    for (size_t i = 0; i < files->variables->count && text.ptr; i++) {
+        const struct mf_object_variable *variable = &files->variables->items[i];
+        if (files->with_keys || !is_secret(variable->name))
+            text = mf_str_printf(arena, "%.*sexport %s='%.*s'\n", MF_FMT(text), variable->name,
+                                 MF_FMT(variable->value));
+    }
+    return write_file(arena, sys, dir, "client.env", text, 0600, err);
+}
+
 enum mf_code mf_client_files_write(struct mf_arena *arena, const struct mf_sys *sys,
                                    const struct mf_datadir *dir, const struct mf_client_files *files,
                                    struct mf_error *err)
@@ -72,12 +94,5 @@ enum mf_code mf_client_files_write(struct mf_arena *arena, const struct mf_sys *
     enum mf_code code = write_file(arena, sys, dir, "flyte.yaml", yaml, 0644, err);
     if (code != MF_OK)
         return code;
-    struct mf_str env =
-        mf_str_printf(arena,
-                      "# Written by the server at each start: how to reach its object store.\n"
-                      "export FLYTE_AWS_ENDPOINT='%.*s'\n"
-                      "export FLYTE_AWS_ACCESS_KEY_ID='%.*s'\n"
-                      "export FLYTE_AWS_SECRET_ACCESS_KEY='%.*s'\n",
-                      MF_FMT(files->url), MF_FMT(files->keys.access), MF_FMT(files->keys.secret));
-    return write_file(arena, sys, dir, "client.env", env, 0600, err);
+    return write_env(arena, sys, dir, files, err);
 }

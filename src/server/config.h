@@ -119,6 +119,23 @@ enum mf_config_type {
     X(CORS_ORIGINS, "cors-origins", LIST, 0, 0, "",                                                          \
       "Origins whose pages may call, such as http://localhost:3000.")                                        \
     X(BUCKET, "bucket", TEXT, 0, 0, "mayfly", "Bucket of the embedded object store: s3://<bucket>/…")        \
+    X(OBJECT_STORE, "object-store", TEXT, 0, 0, "",                                                          \
+      "Bucket that objects are kept in: s3://bucket/folder, or gs://bucket/folder. Empty: the embedded "     \
+      "store. "                                                                                              \
+      "Keys are found as AWS's own tools find them: variables, files, web identity, the role of a "          \
+      "container or machine.")                                                                               \
+    X(S3_ENDPOINT, "s3-endpoint", TEXT, 0, 0, "",                                                            \
+      "URL of the server that has the bucket, such as https://minio.example:9000. Empty: AWS; for gs:// "    \
+      "Google.")                                                                                             \
+    X(S3_REGION, "s3-region", TEXT, 0, 0, "",                                                                \
+      "Region of the bucket. Empty: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1; for gs:// auto.")        \
+    X(S3_PATH_STYLE, "s3-path-style", TEXT, 0, 0, "auto",                                                    \
+      "Where the bucket stands in the URL of an object: yes: in the path; no: before the host's name; "      \
+      "auto: "                                                                                               \
+      "in the path when s3-endpoint is set.")                                                                \
+    X(S3_CA, "s3-ca", PATH, 0, 0, "",                                                                        \
+      "PEM file with the authorities that are trusted when the bucket's server is called. Empty: the "       \
+      "system's.")                                                                                           \
     X(OBJECT_BYTES, "object-bytes", SIZE, 1048576, 5497558138880, "5GiB",                                    \
       "Largest object of the embedded object store.")                                                        \
     X(DATA_BYTES, "data-bytes", SIZE, 1024, 1073741824, "64MiB",                                             \

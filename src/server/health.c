@@ -17,6 +17,8 @@ struct part {
 struct mf_health {
     const struct mf_sys *sys;
     int64_t stall_ns;
+    bool (*trouble)(void *ctx, char *text, size_t size); /* may be NULL */
+    void *trouble_ctx;
     pthread_mutex_t lock; /* of everything below */
     enum mf_health_state state;
     struct part parts[PARTS_MAX];
@@ -50,6 +52,12 @@ enum mf_code mf_health_add(struct mf_health *health, const struct mf_health_part
         return mf_fail(err, MF_RESOURCE_EXHAUSTED, "too many parts to watch over: %d", PARTS_MAX);
     health->parts[health->count++] = (struct part){.part = *part, .moved_ns = mf_mono_ns(health->sys)};
     return MF_OK;
+}
+
+void mf_health_watch(struct mf_health *health, bool (*trouble)(void *ctx, char *text, size_t size), void *ctx)
+{
+    health->trouble = trouble;
+    health->trouble_ctx = ctx;
 }
 
 void mf_health_set(struct mf_health *health, enum mf_health_state state)
@@ -102,6 +110,19 @@ static void on_healthz(void *app, struct mf_exchange *exchange)
         mf_page_reply(exchange, 200, "text/plain", MF_STR("OK"));
 }
 
+static void reply_ready(struct mf_health *health, struct mf_exchange *exchange)
+{
+    char text[512];
+    struct mf_buf page = MF_BUF_INIT(4096);
+    if (health->trouble && health->trouble(health->trouble_ctx, text, sizeof text)) {
+        mf_buf_printf(&page, "OK\ndegraded: %s\n", text);
+        mf_page_reply(exchange, 200, "text/plain", mf_buf_str(&page));
+    } else {
+        mf_page_reply(exchange, 200, "text/plain", MF_STR("OK"));
+    }
+    mf_buf_free(&page);
+}
+
 static void on_readyz(void *app, struct mf_exchange *exchange)
 {
     struct mf_health *health = app;
@@ -109,7 +130,7 @@ static void on_readyz(void *app, struct mf_exchange *exchange)
     if (!mf_page_is_read(exchange))
         return;
     if (mf_health_ready(health, &stalled)) {
-        mf_page_reply(exchange, 200, "text/plain", MF_STR("OK"));
+        reply_ready(health, exchange);
         return;
     }
     struct mf_buf text = MF_BUF_INIT(4096);

@@ -27,6 +27,10 @@ enum mf_code mf_health_new(const struct mf_sys *sys, int64_t stall_ns, struct mf
                            struct mf_error *err);
 void mf_health_free(struct mf_health *health);
 enum mf_code mf_health_add(struct mf_health *health, const struct mf_health_part *part, struct mf_error *err);
+/* Something that others can do without: what is wrong with it is told by /readyz, which goes on saying that
+ * the server is ready. trouble: false when nothing is. Before mf_health_serve, once. */
+void mf_health_watch(struct mf_health *health, bool (*trouble)(void *ctx, char *text, size_t size),
+                     void *ctx);
 void mf_health_set(struct mf_health *health, enum mf_health_state state);
 void mf_health_sample(struct mf_health *health);
 /* Ready, and no part is stalled. stalled (may be NULL) receives the name of the first that is. */

@@ -1,5 +1,6 @@
 #include "server/metrics.h"
 
+#include "server/objects_metrics.h"
 #include "server/page.h"
 #include "server/schedule_metrics.h"
 #include "server/version.h"
@@ -204,6 +205,7 @@ void mf_metrics_write(const struct mf_metrics *metrics, struct mf_buf *out)
                       bare(m->name), m->name, m->type, m->name, m->read(&reading));
     }
     mf_schedule_metrics_write(metrics->scheduler, out);
+    mf_objects_metrics_write(metrics->objects, out);
     for (size_t i = 0; i < METHOD_METRIC_COUNT; i++) {
         struct walk walk = {.out = out, .metric = i};
         mf_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", method_metrics[i].name, method_metrics[i].text,
@@ -221,6 +223,7 @@ void mf_metrics_docs(struct mf_buf *out)
         mf_buf_printf(out, "| `%.*s` | %s | %s |\n", bare(metrics_table[i].name), metrics_table[i].name,
                       metrics_table[i].type, metrics_table[i].text);
     mf_schedule_metrics_docs(out);
+    mf_objects_metrics_docs(out);
     for (size_t i = 0; i < METHOD_METRIC_COUNT; i++)
         mf_buf_printf(out, "| `%s` | %s | %s |\n", method_metrics[i].name, method_metrics[i].type,
                       method_metrics[i].text);

@@ -6,6 +6,7 @@
 #define MF_SERVER_METRICS_H
 
 #include "base/buf.h"
+#include "objects/object.h"
 #include "rpc/server.h"
 #include "schedule/scheduler.h"
 #include "store/store.h"
@@ -18,6 +19,7 @@ struct mf_metrics {
     const struct mf_server *net;
     struct mf_store *store;
     struct mf_scheduler *scheduler;
+    struct mf_objects *objects;
     int64_t started_ns;  /* wall clock */
     struct mf_str token; /* that a reader must bring; empty: none */
 };

@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define PEM_MAX ((size_t)1 << 20)
@@ -229,12 +230,38 @@ static void stop_listener(struct server *s)
     mf_server_free(s->net);
 }
 
+static const char *variable(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+/* False when no bucket is configured. */
+static bool bucket_config(const struct mf_config *config, struct mf_bucket_config *out)
+{
+    struct mf_str style = mf_str_from_c(mf_config_text(config, MF_CONF_S3_PATH_STYLE));
+    *out = (struct mf_bucket_config){
+        .url = mf_config_text(config, MF_CONF_OBJECT_STORE),
+        .endpoint = mf_config_text(config, MF_CONF_S3_ENDPOINT),
+        .region = mf_config_text(config, MF_CONF_S3_REGION),
+        .ca_file = mf_config_text(config, MF_CONF_S3_CA),
+        .path_style = mf_str_eq_c(style, "yes")  ? MF_PATH_STYLE_ON
+                      : mf_str_eq_c(style, "no") ? MF_PATH_STYLE_OFF
+                                                 : MF_PATH_STYLE_AUTO,
+        .variable = variable,
+    };
+    return out->url[0] != '\0';
+}
+
 static enum mf_code start_objects(struct server *s, struct mf_error *err)
 {
+    struct mf_bucket_config bucket;
+    bool external = bucket_config(s->config, &bucket);
     const struct mf_objects_config config = {
         .store = s->store,
         .dir = path_in(s, "objects"),
         .bucket = mf_str_from_c(text(s, MF_CONF_BUCKET)),
+        .external = external ? &bucket : NULL,
         .object_max = (size_t)number(s, MF_CONF_OBJECT_BYTES),
         .access_key = s->keys.access,
         .secret_key = s->keys.secret,
@@ -464,9 +491,6 @@ static enum mf_code start_executor(struct server *s, struct mf_error *err)
         .endpoint = s->authority,
         .endpoint_tls = s->tls,
         .task_secret = mf_auth_task_secret(s->auth),
-        .s3_endpoint = s->url,
-        .s3_access_key = s->keys.access,
-        .s3_secret_key = s->keys.secret,
         .cpus = mf_config_real(s->config, MF_CONF_CPUS),
         .memory_bytes = number(s, MF_CONF_MEMORY),
         .grace_ms = (uint32_t)number(s, MF_CONF_ABORT_GRACE),
@@ -513,6 +537,11 @@ static uint64_t loop_turns(void *loop)
     return mf_loop_turns(loop);
 }
 
+static bool objects_trouble(void *objects, char *text, size_t size)
+{
+    return mf_objects_trouble(objects, text, size);
+}
+
 static enum mf_code read_metrics_token(struct server *s, struct mf_str *out, struct mf_error *err)
 {
     const char *file = text(s, MF_CONF_METRICS_TOKEN_FILE);
@@ -541,11 +570,13 @@ static enum mf_code start_health(struct server *s, struct mf_error *err)
         const struct mf_health_part loop = {"network loop", loop_turns, NULL, mf_server_loop(s->net, i)};
         code = mf_health_add(s->health, &loop, err);
     }
+    mf_health_watch(s->health, objects_trouble, s->objects);
     s->metrics = (struct mf_metrics){
         .sys = s->sys,
         .net = s->net,
         .store = s->store,
         .scheduler = s->scheduler,
+        .objects = s->objects,
         .started_ns = mf_wall_ns(s->sys),
     };
     if (code == MF_OK)
@@ -594,12 +625,19 @@ static enum mf_code start_client_files(struct server *s, struct mf_error *err)
     const struct mf_str *domains;
     size_t project_count = mf_config_list(s->config, MF_CONF_PROJECTS, &projects);
     size_t domain_count = mf_config_list(s->config, MF_CONF_DOMAINS, &domains);
+    struct mf_object_variables variables;
+    struct mf_objects_stats stats;
+    mf_objects_stats(s->objects, &stats);
+    enum mf_code code = mf_objects_variables(s->objects, s->arena, &variables, err);
+    if (code != MF_OK)
+        return code;
     const struct mf_client_files files = {
         .url = s->url,
         .tls = s->tls,
         .project = project_count > 0 ? projects[0] : MF_STR_EMPTY,
         .domain = domain_count > 0 ? domains[0] : MF_STR_EMPTY,
-        .keys = s->keys,
+        .variables = &variables,
+        .with_keys = !stats.external,
     };
     return mf_client_files_write(s->arena, s->sys, s->datadir, &files, err);
 }
@@ -720,6 +758,19 @@ static enum mf_code check_address(const struct mf_config *config, const struct m
         mf_config_text(config, MF_CONF_LISTEN));
 }
 
+static enum mf_code check_bucket(const struct mf_config *config, struct mf_error *err)
+{
+    static const char *const styles[] = {"yes", "no", "auto"};
+    struct mf_bucket_config bucket;
+    const char *style = mf_config_text(config, MF_CONF_S3_PATH_STYLE);
+    bool known = false;
+    for (size_t i = 0; i < sizeof styles / sizeof styles[0]; i++)
+        known |= strcmp(style, styles[i]) == 0;
+    if (!known)
+        return mf_fail(err, MF_INVALID_ARGUMENT, "s3-path-style: \"%s\" must be yes, no or auto", style);
+    return bucket_config(config, &bucket) ? mf_objects_check(&bucket, err) : MF_OK;
+}
+
 enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *config, struct mf_error *err)
 {
     struct mf_address address;
@@ -733,6 +784,8 @@ enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *conf
         code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-cert and tls-key belong together; set both");
     if (code == MF_OK && client_ca && !cert)
         code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-client-ca needs tls-cert and tls-key");
+    if (code == MF_OK)
+        code = check_bucket(config, err);
     return code == MF_OK ? mf_auth_check(config, err) : code;
 }
 

@@ -120,12 +120,18 @@ static void set_services(struct environment *env, const struct mf_command_input 
         reserve(env, "_U_INSECURE_SKIP_VERIFY",
                 MF_STR("true")); /* it is our own process, by its loopback address */
     reserve(env, "_U_USE_ACTIONS", MF_STR("1"));
-    set_c(env, "FLYTE_AWS_ENDPOINT", config->s3_endpoint);
-    set_c(env, "FLYTE_AWS_ACCESS_KEY_ID", config->s3_access_key);
-    set_c(env, "FLYTE_AWS_SECRET_ACCESS_KEY", config->s3_secret_key);
-    set_c(env, "AWS_REGION", MF_STR("us-east-1"));
     set_c(env, "FSSPEC_FILE_AUTO_MKDIR", MF_STR("true"));
     set_c(env, "FLYTE_DISABLE_SENTRY", MF_STR("1"));
+}
+
+static enum mf_code set_storage(struct environment *env, const struct mf_command_input *in,
+                                struct mf_error *err)
+{
+    struct mf_object_variables variables;
+    enum mf_code code = mf_objects_variables(in->config->objects, env->arena, &variables, err);
+    for (size_t i = 0; i < variables.count && code == MF_OK; i++)
+        set_c(env, variables.items[i].name, variables.items[i].value);
+    return code;
 }
 
 static void set_basics(struct environment *env, const struct mf_command_input *in)
@@ -193,6 +199,9 @@ static enum mf_code build_env(struct mf_arena *arena, const struct mf_command_in
         return mf_fail_memory(err);
     set_identity(&env, in, names);
     set_services(&env, in);
+    enum mf_code code = set_storage(&env, in, err);
+    if (code != MF_OK)
+        return code;
     set_basics(&env, in);
     const struct pb_core_Container *container = in->template->target.container;
     for (uint32_t i = 0; i < container->env.count; i++)
@@ -200,7 +209,7 @@ static enum mf_code build_env(struct mf_arena *arena, const struct mf_command_in
     for (uint32_t i = 0; in->run_spec->envs && i < in->run_spec->envs->values.count; i++)
         set(&env, in->run_spec->envs->values.items[i]->key, in->run_spec->envs->values.items[i]->value,
             false);
-    enum mf_code code = set_secrets(&env, in, fault, err);
+    code = set_secrets(&env, in, fault, err);
     if (code != MF_OK)
         return code;
     launch->env = mf_arena_array(arena, env.count, sizeof *launch->env);

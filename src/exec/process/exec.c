@@ -93,9 +93,6 @@ static enum mf_code copy_config(struct mf_exec *exec, const struct mf_exec_confi
     own->self_path = mf_str_to_c(arena, mf_str_from_c(config->self_path));
     own->endpoint = mf_str_copy(arena, config->endpoint);
     own->task_secret = mf_str_copy(arena, config->task_secret);
-    own->s3_endpoint = mf_str_copy(arena, config->s3_endpoint);
-    own->s3_access_key = mf_str_copy(arena, config->s3_access_key);
-    own->s3_secret_key = mf_str_copy(arena, config->s3_secret_key);
     own->grace_ms = config->grace_ms > 0 ? config->grace_ms : DEFAULT_GRACE_MS;
     own->log_max_bytes = config->log_max_bytes > 0 ? config->log_max_bytes : DEFAULT_LOG_BYTES;
     struct mf_str work = mf_str_printf(arena, "%s/work", own->data_dir ? own->data_dir : "");
@@ -103,11 +100,7 @@ static enum mf_code copy_config(struct mf_exec *exec, const struct mf_exec_confi
     exec->work_root = work.ptr ? mf_str_to_c(arena, work) : NULL;
     exec->log_root = logs.ptr ? mf_str_to_c(arena, logs) : NULL;
     if (!own->data_dir || !own->self_path || !exec->work_root || !exec->log_root ||
-        (own->endpoint.len > 0 && !own->endpoint.ptr) ||
-        (own->task_secret.len > 0 && !own->task_secret.ptr) ||
-        (own->s3_endpoint.len > 0 && !own->s3_endpoint.ptr) ||
-        (own->s3_access_key.len > 0 && !own->s3_access_key.ptr) ||
-        (own->s3_secret_key.len > 0 && !own->s3_secret_key.ptr))
+        (own->endpoint.len > 0 && !own->endpoint.ptr) || (own->task_secret.len > 0 && !own->task_secret.ptr))
         return mf_fail_memory(err);
     exec->cpu_total = config->cpus > 0 ? (int64_t)(config->cpus * 1000) : machine_cpu_milli();
     if (exec->cpu_total < 1)

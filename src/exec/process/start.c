@@ -60,44 +60,26 @@ enum mf_code mf_exec_key(struct mf_arena *arena, const struct mf_exec *exec, int
     return *work_dir ? MF_OK : mf_fail_memory(err);
 }
 
-struct prefix {
-    struct mf_str text;
-    bool found;
-};
-
-static bool has_prefix(void *ctx, const struct mf_object_row *row)
-{
-    struct prefix *prefix = ctx;
-    prefix->found = mf_str_starts(row->name, prefix->text);
-    return false;
-}
-
 /* The folder of the newest earlier attempt that has saved something; empty when there is none. */
 static enum mf_code find_checkpoint(struct start *start, struct mf_str *out, struct mf_error *err)
 {
     struct mf_exec *exec = start->step.exec;
-    struct mf_str base = mf_objects_base(exec->config.objects);
-    struct mf_db *db = NULL;
+    struct mf_arena *arena = start->step.arena;
+    enum mf_code code = MF_OK;
     *out = MF_STR_EMPTY;
-    if (start->step.attempt <= 1)
-        return MF_OK;
-    enum mf_code code = mf_store_reader(exec->config.store, &db, err);
     for (int32_t attempt = start->step.attempt - 1; code == MF_OK && attempt > 0 && out->len == 0;
          attempt--) {
-        struct mf_str folder =
-            mf_str_printf(start->step.arena, "%.*s/_flytecheckpoints",
-                          MF_FMT(mf_action_output_folder(start->step.arena, start->rows.run.output_base,
-                                                         start->step.name, attempt)));
-        struct prefix prefix = {.text = mf_str_skip(folder, base.len + 1)};
-        if (!folder.ptr || !mf_str_starts(folder, base))
-            break;
-        code = mf_object_row_list(db, mf_str_skip(base, sizeof "s3://" - 1), prefix.text, 1, has_prefix,
-                                  &prefix, err);
-        if (prefix.found)
+        bool found = false;
+        struct mf_str folder = mf_str_printf(
+            arena, "%.*s/_flytecheckpoints",
+            MF_FMT(mf_action_output_folder(arena, start->rows.run.output_base, start->step.name, attempt)));
+        code = folder.ptr ? mf_object_any(exec->config.objects, arena, folder, &found, err)
+                          : mf_fail_memory(err);
+        if (found)
             *out = folder;
     }
-    mf_store_reader_done(exec->config.store, db);
-    return code;
+    /* What lies in another store nobody here can see. */
+    return code == MF_INVALID_ARGUMENT ? MF_OK : code;
 }
 
 static enum mf_code make_folders(struct start *start, struct mf_error *err)

@@ -76,6 +76,13 @@ static void percent(void **state)
     assert_false(mf_percent_decode(*state, MF_STR("%4"), false, &out));
     assert_false(mf_percent_decode(*state, MF_STR("%4g"), false, &out));
     assert_str(mf_hex(*state, MF_STR("\x00\x9f\xff")), "009fff");
+    struct mf_str read;
+    assert_true(mf_hex_decode(*state, MF_STR("009fFf"), &read));
+    assert_true(mf_str_eq(read, MF_STR("\x00\x9f\xff")));
+    assert_true(mf_hex_decode(*state, MF_STR_EMPTY, &read));
+    assert_int_equal(read.len, 0);
+    assert_false(mf_hex_decode(*state, MF_STR("abc"), &read));
+    assert_false(mf_hex_decode(*state, MF_STR("0g"), &read));
 }
 
 static void tells_when_memory_ran_out(void **state)

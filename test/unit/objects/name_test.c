@@ -43,10 +43,11 @@ static void uris(void **state)
                          "s3://bucket/../a",
                          "s3://bucket//a",
                          ""};
-    assert_int_equal(mf_object_uri_parse(MF_STR("s3://bucket/a/b"), MF_STR("bucket"), &name, &err), MF_OK);
+    assert_int_equal(mf_object_uri_parse(MF_STR("s3://bucket/a/b"), MF_STR("s3://bucket"), &name, &err),
+                     MF_OK);
     assert_str(name, "a/b");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(mf_object_uri_parse(mf_str_from_c(bad[i]), MF_STR("bucket"), &name, &err),
+        assert_int_equal(mf_object_uri_parse(mf_str_from_c(bad[i]), MF_STR("s3://bucket"), &name, &err),
                          MF_INVALID_ARGUMENT);
 }
 

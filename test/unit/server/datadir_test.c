@@ -131,11 +131,17 @@ static void clients_find_their_files(void **state)
     struct mf_error err;
     struct mf_str text;
     struct stat st;
-    const struct mf_client_files files = {
+    const struct mf_object_variables variables = {
+        .items = {{"FLYTE_AWS_ENDPOINT", MF_STR("http://there")},
+                  {"FLYTE_AWS_SECRET_ACCESS_KEY", MF_STR("secret")}},
+        .count = 2,
+    };
+    struct mf_client_files files = {
         .url = MF_STR("http://127.0.0.1:1234"),
         .project = MF_STR("p"),
         .domain = MF_STR("d"),
-        .keys = {.access = MF_STR("access"), .secret = MF_STR("secret")},
+        .variables = &variables,
+        .with_keys = true,
     };
     assert_int_equal(mf_datadir_open(place->arena, place->dir, &dir, &err), MF_OK);
     assert_int_equal(mf_client_files_write(place->arena, mf_sys_real(), dir, &files, &err), MF_OK);
@@ -149,6 +155,12 @@ static void clients_find_their_files(void **state)
     assert_true(mf_str_find(text, MF_STR("export FLYTE_AWS_SECRET_ACCESS_KEY='secret'\n")) != SIZE_MAX);
     assert_int_equal(stat(env, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    /* Keys of somebody else's bucket are not written down. */
+    files.with_keys = false;
+    assert_int_equal(mf_client_files_write(place->arena, mf_sys_real(), dir, &files, &err), MF_OK);
+    assert_int_equal(mf_read_file(place->arena, env, 4096, &text, &err), MF_OK);
+    assert_true(mf_str_find(text, MF_STR("export FLYTE_AWS_ENDPOINT='http://there'\n")) != SIZE_MAX);
+    assert_true(mf_str_find(text, MF_STR("secret")) == SIZE_MAX);
     mf_datadir_close(dir);
 }
 
