@@ -7,12 +7,13 @@ LISTEN ?= 127.0.0.1:8090
 DATA_DIR ?= ./mayfly-data
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test bench fuzz fmt lint docs install clean
+.PHONY: help build run test test-kubernetes bench fuzz fmt lint docs install clean
 
 help:
 	@echo "make build     build/mayfly, with everything it needs fetched first"
 	@echo "make run       build, start a server, run a workflow on it with the flyte CLI, and keep serving"
 	@echo "make test      all checks; STEPS=\"name ...\" for some of them (scripts/test.py --list)"
+	@echo "make test-kubernetes  the executor on Kubernetes against a real API server, which is built once"
 	@echo "make bench     measure (bench/)"
 	@echo "make fuzz      fuzz for a minute per target (test/fuzz/); FUZZ_SECONDS=n"
 	@echo "make fmt       format the sources"
@@ -30,6 +31,9 @@ run: build
 test:
 	@scripts/setup.sh
 	@scripts/test.py $(STEPS)
+
+test-kubernetes: build
+	@test/kubernetes/run.py build/mayfly
 
 bench: build
 	@bench/run.sh

@@ -144,11 +144,11 @@ static enum mf_code code_of(int status, struct mf_str reason, struct mf_str mess
     }
 }
 
-enum mf_code mf_kube_judge(const struct mf_kube *kube, int status, const mf_tree *answer, struct mf_str path,
+enum mf_code mf_kube_judge(const struct mf_kube *kube, int status, const mf_node *answer, struct mf_str path,
                            struct mf_error *err)
 {
-    struct mf_str message = mf_tree_text(answer, "message");
-    enum mf_code code = code_of(status, mf_tree_text(answer, "reason"), message);
+    struct mf_str message = mf_node_text(answer, "message");
+    enum mf_code code = code_of(status, mf_node_text(answer, "reason"), message);
     size_t query = mf_str_find_char(path, '?');
     return mf_fail(err, code, "cluster %.*s: %.*s: answer %d: %.*s%s", MF_FMT(mf_kube_name(kube)),
                    MF_FMT(mf_str_take(path, query)), status, MF_FMT(mf_str_take(message, 600)),
@@ -260,7 +260,7 @@ static void on_answer(struct mf_fetch *fetch, enum mf_code code, const struct mf
     struct mf_str text = mf_str_copy(request->arena, fetch->response);
     if (text.len > 0 && !text.ptr)
         request->code = mf_fail_memory(&request->err);
-    else if (text.len > 0 && mf_tree_read(request->arena, text, &request->answer, &request->err) != MF_OK)
+    else if (text.len > 0 && mf_node_read(request->arena, text, &request->answer, &request->err) != MF_OK)
         request->answer = NULL;
     bool success = fetch->status >= 200 && fetch->status < 300;
     if (request->code == MF_OK && !success)

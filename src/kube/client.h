@@ -16,7 +16,7 @@
 
 #include "base/arena.h"
 #include "kube/access.h"
-#include "kube/tree.h"
+#include "kube/node.h"
 #include "net/fetch.h"
 #include "net/loop.h"
 
@@ -45,7 +45,7 @@ struct mf_kube_request {
     enum mf_code code;
     struct mf_error err;
     int status;            /* 0: there was no answer */
-    const mf_tree *answer; /* what was asked for, or the server's reason; may be NULL */
+    const mf_node *answer; /* what was asked for, or the server's reason; may be NULL */
 
     /* The client's. */
     struct mf_kube *kube;
@@ -77,7 +77,7 @@ enum mf_code mf_kube_prepare(struct mf_kube *kube, struct mf_arena *arena, struc
 void mf_kube_fetch(struct mf_kube *kube, struct mf_fetch *fetch);
 void mf_kube_cancel(struct mf_kube *kube, struct mf_fetch *fetch);
 /* What an answer that is no success means. answer is the server's Status, or NULL. */
-enum mf_code mf_kube_judge(const struct mf_kube *kube, int status, const mf_tree *answer, struct mf_str path,
+enum mf_code mf_kube_judge(const struct mf_kube *kube, int status, const mf_node *answer, struct mf_str path,
                            struct mf_error *err);
 
 #endif

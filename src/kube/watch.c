@@ -25,7 +25,7 @@ enum state { WAITING, LISTING, WATCHING, STOPPED };
 struct line {
     struct mf_link link;
     struct mf_arena *arena;
-    const mf_tree *event;
+    const mf_node *event;
     size_t bytes;
 };
 
@@ -173,10 +173,10 @@ static void on_page(struct mf_kube_request *request)
         fail(watch, request->code, &err);
         return;
     }
-    const mf_tree *items = mf_tree_get(request->answer, "items");
-    for (size_t i = 0; i < mf_tree_count(items); i++)
-        watch->config.on_object(watch->config.ctx, mf_tree_item(items, i));
-    struct mf_str rest = mf_tree_text(request->answer, "metadata/continue");
+    const mf_node *items = mf_node_get(request->answer, "items");
+    for (size_t i = 0; i < mf_node_count(items); i++)
+        watch->config.on_object(watch->config.ctx, mf_node_item(items, i));
+    struct mf_str rest = mf_node_text(request->answer, "metadata/continue");
     if (rest.len > 0) {
         char token[4096];
         size_t len = rest.len < sizeof token ? rest.len : 0;
@@ -185,7 +185,7 @@ static void on_page(struct mf_kube_request *request)
         list(watch, mf_str_make(token, len));
         return;
     }
-    keep_version(watch, mf_tree_text(request->answer, "metadata/resourceVersion"));
+    keep_version(watch, mf_node_text(request->answer, "metadata/resourceVersion"));
     succeed(watch);
     watch->config.on_synced(watch->config.ctx);
     go_on(watch);
@@ -233,7 +233,7 @@ static bool take_line(struct mf_kube_watch *watch, struct mf_str text)
     struct mf_arena *arena = mf_arena_new(0);
     struct line *line = arena ? MF_NEW(arena, struct line) : NULL;
     struct mf_str kept = line ? mf_str_copy(arena, text) : MF_STR_EMPTY;
-    if (!kept.ptr || kept.len == 0 || mf_tree_read(arena, kept, &line->event, NULL) != MF_OK) {
+    if (!kept.ptr || kept.len == 0 || mf_node_read(arena, kept, &line->event, NULL) != MF_OK) {
         mf_arena_free(arena);
         return false;
     }
@@ -292,15 +292,15 @@ static void on_end(struct mf_fetch *fetch, enum mf_code code, const struct mf_er
     pthread_mutex_unlock(&watch->lock);
 }
 
-static void take_event(struct mf_kube_watch *watch, const mf_tree *event)
+static void take_event(struct mf_kube_watch *watch, const mf_node *event)
 {
-    struct mf_str type = mf_tree_text(event, "type");
-    const mf_tree *object = mf_tree_get(event, "object");
-    struct mf_str version = mf_tree_text(object, "metadata/resourceVersion");
+    struct mf_str type = mf_node_text(event, "type");
+    const mf_node *object = mf_node_get(event, "object");
+    struct mf_str version = mf_node_text(object, "metadata/resourceVersion");
     if (mf_str_eq_c(type, "ERROR")) {
         watch->has_version = false;
         watch->complained = true;
-        watch->complaint = mf_kube_judge(watch->config.kube, (int)mf_tree_int(object, "code"), object,
+        watch->complaint = mf_kube_judge(watch->config.kube, (int)mf_node_int(object, "code"), object,
                                          watch->path_in_use, &watch->complaint_err);
         return;
     }
@@ -314,7 +314,7 @@ static void take_event(struct mf_kube_watch *watch, const mf_tree *event)
 }
 
 /* The stream has ended, and its lines are done with. reason is what the server has said when it refused. */
-static void on_over(struct mf_kube_watch *watch, const mf_tree *reason)
+static void on_over(struct mf_kube_watch *watch, const mf_node *reason)
 {
     struct mf_error err = watch->over_err;
     enum mf_code code = watch->over_code;
@@ -355,7 +355,7 @@ static void on_lines(struct mf_work *work)
     struct mf_list lines;
     struct mf_link *link;
     struct mf_arena *reason_arena = NULL;
-    const mf_tree *reason = NULL;
+    const mf_node *reason = NULL;
     mf_list_init(&lines);
     pthread_mutex_lock(&watch->lock);
     watch->posted = false;

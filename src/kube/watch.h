@@ -24,8 +24,8 @@ struct mf_kube_watch_config {
     void *ctx;
     /* Objects live until the callback returns. */
     void (*on_list)(void *ctx);                          /* a list begins */
-    void (*on_object)(void *ctx, const mf_tree *object); /* it is there, in this state */
-    void (*on_gone)(void *ctx, const mf_tree *object);   /* it was deleted; its last state */
+    void (*on_object)(void *ctx, const mf_node *object); /* it is there, in this state */
+    void (*on_gone)(void *ctx, const mf_node *object);   /* it was deleted; its last state */
     void (*on_synced)(void *ctx); /* the list is complete: what it has not named is not there */
     /* The cluster cannot be followed for now, and why; tried again by itself. MF_OK: it is followed again. */
     void (*on_state)(void *ctx, enum mf_code code, const struct mf_error *err);

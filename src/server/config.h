@@ -142,6 +142,23 @@ enum mf_config_type {
       "Largest inputs and outputs of an action that are shown, and inputs that are uploaded.")               \
     X(LINK_EXPIRY, "link-expiry", DURATION, 1000, 604800000, "1h",                                           \
       "Longest life of a signed link for an upload or a download.")                                          \
+    X(EXECUTOR, "executor", TEXT, 0, 0, "process",                                                           \
+      "What runs tasks: process (on this machine) or kubernetes (as TaskActions in clusters).")              \
+    X(KUBECONFIG, "kubeconfig", PATH, 0, 0, "",                                                              \
+      "File that tells how to reach clusters. Empty: the server runs in a pod of its cluster.")              \
+    X(KUBE_CONTEXTS, "kube-contexts", LIST, 0, 0, "",                                                        \
+      "Contexts of that file, one for each cluster; a run goes to the one its cluster pool names, else to "  \
+      "the first. Empty: the current one.")                                                                  \
+    X(KUBE_NAMESPACE, "kube-namespace", TEXT, 0, 0, "{project}-{domain}",                                    \
+      "Namespace of a run's TaskActions. Without {project} and {domain} runs of one name collide.")          \
+    X(KUBE_INSTANCE, "kube-instance", TEXT, 0, 0, "mayfly",                                                  \
+      "Label that tells this server's TaskActions from those of others in the same cluster.")                \
+    X(KUBE_CREATE_RATE, "kube-create-rate", INT, 1, 100000, "200",                                           \
+      "TaskActions that are created in a second; runs take turns.")                                          \
+    X(KUBE_RETENTION, "kube-retention", DURATION, 0, 31536000000, "1h",                                      \
+      "How long finished TaskActions, and their pods, stay. History does not depend on them.")               \
+    X(KUBE_SHARDED_OUTPUTS, "kube-sharded-outputs", BOOL, 0, 0, "true",                                      \
+      "Outputs are below a folder of two letters, as Flyte's executor puts them.")                           \
     X(CPUS, "cpus", REAL, 0, 100000, "0",                                                                    \
       "CPUs that running tasks may ask for in all. 0: those of the machine.")                                \
     X(MEMORY, "memory", SIZE, 0, 1152921504606846976, "0",                                                   \

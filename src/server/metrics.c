@@ -17,6 +17,7 @@
 struct reading {
     const struct mf_metrics *from;
     struct mf_net_stats net;
+    struct mf_mirror_stats mirror;
     double cpu_seconds;
     double resident_bytes;
 };
@@ -99,6 +100,31 @@ static double change_number(const struct reading *r)
     return (double)mf_store_seq(r->from->store);
 }
 
+static double kubernetes_actions(const struct reading *r)
+{
+    return (double)r->mirror.actions;
+}
+
+static double kubernetes_created(const struct reading *r)
+{
+    return (double)r->mirror.created;
+}
+
+static double kubernetes_removed(const struct reading *r)
+{
+    return (double)r->mirror.removed;
+}
+
+static double kubernetes_failed(const struct reading *r)
+{
+    return (double)r->mirror.failed;
+}
+
+static double kubernetes_unreachable(const struct reading *r)
+{
+    return (double)r->mirror.unreachable;
+}
+
 static const struct metric metrics_table[] = {
     {"mayfly_build_info{version=\"" MF_VERSION "\"}", "gauge", "Always 1; the version is a label.", build},
     {"process_start_time_seconds", "gauge", "When the server started, in seconds since 1970.", started},
@@ -116,6 +142,14 @@ static const struct metric metrics_table[] = {
      commits},
     {"mayfly_commands_waiting", "gauge", "Changes that wait for the writer.", commands_waiting},
     {"mayfly_change_number", "counter", "Newest number of the change sequence.", change_number},
+    {"mayfly_kubernetes_actions", "gauge",
+     "Actions that are looked after in clusters, finished ones in their retention too.", kubernetes_actions},
+    {"mayfly_kubernetes_created_total", "counter", "TaskActions created.", kubernetes_created},
+    {"mayfly_kubernetes_removed_total", "counter", "TaskActions deleted.", kubernetes_removed},
+    {"mayfly_kubernetes_failed_total", "counter", "Requests to create or delete one that have failed.",
+     kubernetes_failed},
+    {"mayfly_kubernetes_clusters_unreachable", "gauge", "Clusters that cannot be followed now.",
+     kubernetes_unreachable},
 };
 #define METRIC_COUNT (sizeof metrics_table / sizeof metrics_table[0])
 
@@ -184,6 +218,8 @@ static struct reading take_reading(const struct mf_metrics *metrics)
     struct rusage usage;
     if (metrics->net)
         mf_server_stats(metrics->net, &reading.net);
+    if (metrics->mirror)
+        mf_mirror_stats(metrics->mirror, &reading.mirror);
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         reading.cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;

@@ -6,6 +6,7 @@
 #define MF_SERVER_METRICS_H
 
 #include "base/buf.h"
+#include "exec/kube/mirror.h"
 #include "objects/object.h"
 #include "rpc/server.h"
 #include "schedule/scheduler.h"
@@ -20,8 +21,9 @@ struct mf_metrics {
     struct mf_store *store;
     struct mf_scheduler *scheduler;
     struct mf_objects *objects;
-    int64_t started_ns;  /* wall clock */
-    struct mf_str token; /* that a reader must bring; empty: none */
+    const struct mf_mirror *mirror; /* NULL: tasks run on this machine */
+    int64_t started_ns;             /* wall clock */
+    struct mf_str token;            /* that a reader must bring; empty: none */
 };
 
 void mf_metrics_write(const struct mf_metrics *metrics, struct mf_buf *out); /* any thread */

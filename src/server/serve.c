@@ -18,6 +18,7 @@
 #include "server/auth.h"
 #include "server/client.h"
 #include "server/health.h"
+#include "server/kubernetes.h"
 #include "server/metrics.h"
 #include "server/rotate.h"
 #include "server/version.h"
@@ -66,7 +67,8 @@ struct server {
     struct mf_settings_service *settings;
     struct mf_vault *vault;
     struct mf_secrets *secrets;
-    struct mf_exec *exec;
+    struct mf_exec *exec; /* this or the next */
+    struct mf_mirror *mirror;
     struct mf_health *health;
     struct mf_metrics metrics;
     struct mf_cluster cluster;
@@ -477,8 +479,37 @@ static enum mf_code start_services(struct server *s, struct mf_error *err)
     return code;
 }
 
+/* Where tasks elsewhere reach this server: without the scheme. */
+static struct mf_str reachable(const struct server *s)
+{
+    size_t scheme = mf_str_find(s->url, MF_STR("://"));
+    return mf_str_trim(scheme == SIZE_MAX ? s->url : mf_str_skip(s->url, scheme + 3), MF_STR("/"));
+}
+
+static enum mf_code start_mirror(struct server *s, struct mf_error *err)
+{
+    const char *ca = text(s, MF_CONF_OUTGOING_CA);
+    struct mf_mirror_config config = {
+        .sys = s->sys,
+        .store = s->store,
+        .ca_file = ca[0] ? ca : NULL,
+        .endpoint = reachable(s),
+        .endpoint_tls = mf_str_starts(s->url, MF_STR("https://")),
+        .task_secret = mf_auth_task_secret(s->auth),
+        .s3_endpoint = s->url,
+        .s3_access_key = s->keys.access,
+        .s3_secret_key = s->keys.secret,
+    };
+    enum mf_code code = mf_kubernetes_config(s->arena, s->config, &config, err);
+    return code == MF_OK ? mf_mirror_start(&config, &s->mirror, err) : code;
+}
+
 static enum mf_code start_executor(struct server *s, struct mf_error *err)
 {
+    bool kubernetes = false;
+    enum mf_code code = mf_kubernetes_wanted(s->config, &kubernetes, err);
+    if (code != MF_OK || kubernetes)
+        return code == MF_OK ? start_mirror(s, err) : code;
     const char *python = text(s, MF_CONF_PYTHON);
     const struct mf_exec_config config = {
         .sys = s->sys,
@@ -503,6 +534,8 @@ static void stop_executor(struct server *s)
 {
     mf_exec_stop(s->exec);
     mf_exec_free(s->exec);
+    mf_mirror_stop(s->mirror);
+    mf_mirror_free(s->mirror);
 }
 
 static uint64_t writer_turns(void *writer)
@@ -515,9 +548,10 @@ static bool writer_waiting(void *writer)
     return mf_writer_waiting(writer) > 0;
 }
 
-static uint64_t executor_turns(void *exec)
+static uint64_t executor_turns(void *server)
 {
-    return mf_exec_turns(exec);
+    const struct server *s = server;
+    return s->mirror ? mf_mirror_turns(s->mirror) : mf_exec_turns(s->exec);
 }
 
 static uint64_t scheduler_turns(void *scheduler)
@@ -557,7 +591,7 @@ static enum mf_code read_metrics_token(struct server *s, struct mf_str *out, str
 static enum mf_code start_health(struct server *s, struct mf_error *err)
 {
     const struct mf_health_part writer = {"writer", writer_turns, writer_waiting, mf_store_writer(s->store)};
-    const struct mf_health_part executor = {"executor", executor_turns, NULL, s->exec};
+    const struct mf_health_part executor = {"executor", executor_turns, NULL, s};
     const struct mf_health_part scheduler = {"scheduler", scheduler_turns, scheduler_waiting, s->scheduler};
     enum mf_code code = mf_health_new(s->sys, number(s, MF_CONF_STALL_TIMEOUT) * MS_NS, &s->health, err);
     if (code == MF_OK)
@@ -576,6 +610,7 @@ static enum mf_code start_health(struct server *s, struct mf_error *err)
         .net = s->net,
         .store = s->store,
         .scheduler = s->scheduler,
+        .mirror = s->mirror,
         .objects = s->objects,
         .started_ns = mf_wall_ns(s->sys),
     };

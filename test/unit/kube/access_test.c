@@ -2,7 +2,7 @@
 
 #include "base/sys.h"
 #include "kube/access.h"
-#include "kube/yaml_tree.h"
+#include "kube/yaml_node.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,11 +118,11 @@ static void a_pod_has_its_service_account(void **state)
 static void yaml_is_read_within_bounds(void **state)
 {
     struct world *w = *state;
-    const mf_tree *tree = NULL;
+    const mf_node *tree = NULL;
     struct mf_error err;
     assert_int_equal(mf_yaml_read(w->arena, MF_STR("{\"a\": {\"b\": [\"x\", {\"c\": \"d\"}]}}"), &tree, &err),
                      MF_OK);
-    assert_true(mf_str_eq_c(mf_tree_text(mf_tree_item(mf_tree_at(tree, "a/b"), 1), "c"), "d"));
+    assert_true(mf_str_eq_c(mf_node_text(mf_node_item(mf_node_at(tree, "a/b"), 1), "c"), "d"));
     assert_int_equal(mf_yaml_read(w->arena, MF_STR(""), &tree, &err), MF_OK);
     assert_null(tree);
     assert_int_equal(mf_yaml_read(w->arena, MF_STR("a: &x 1\nb: *x\n"), &tree, &err), MF_INVALID_ARGUMENT);

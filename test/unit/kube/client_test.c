@@ -78,7 +78,7 @@ static void a_request_carries_the_token_and_brings_json(void **state)
     run(&w);
     assert_int_equal(asked.request.code, MF_OK);
     assert_int_equal(asked.request.status, 201);
-    assert_true(mf_str_eq_c(mf_tree_text(asked.request.answer, "kind"), "Pod"));
+    assert_true(mf_str_eq_c(mf_node_text(asked.request.answer, "kind"), "Pod"));
     const char *request = peer_request(w.peer, 0);
     assert_non_null(strstr(request, "POST /api/v1/pods?limit=1 HTTP/1.1"));
     assert_non_null(strstr(request, "authorization: Bearer secret\r\n"));

@@ -39,14 +39,14 @@ static void on_list(void *ctx)
     tell(ctx, "L", MF_STR_EMPTY);
 }
 
-static void on_object(void *ctx, const mf_tree *object)
+static void on_object(void *ctx, const mf_node *object)
 {
-    tell(ctx, "+", mf_tree_text(object, "metadata/name"));
+    tell(ctx, "+", mf_node_text(object, "metadata/name"));
 }
 
-static void on_gone(void *ctx, const mf_tree *object)
+static void on_gone(void *ctx, const mf_node *object)
 {
-    tell(ctx, "-", mf_tree_text(object, "metadata/name"));
+    tell(ctx, "-", mf_node_text(object, "metadata/name"));
 }
 
 static void on_synced(void *ctx)

@@ -1,4 +1,4 @@
-#include "kube/yaml_tree.h"
+#include "kube/yaml_node.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ static void open_library(void)
 
 struct reader {
     yaml_parser_t parser;
-    struct mf_tree_builder builder;
+    struct mf_node_builder builder;
     struct mf_error *err;
 };
 
@@ -48,10 +48,10 @@ static enum mf_code next(struct reader *r, yaml_event_t *event)
                    r->parser.problem ? r->parser.problem : "it cannot be read");
 }
 
-static mf_tree *scalar(struct reader *r, const yaml_event_t *event)
+static mf_node *scalar(struct reader *r, const yaml_event_t *event)
 {
     const yaml_char_t *text = event->data.scalar.value;
-    return mf_tree_text_value(&r->builder,
+    return mf_node_text_value(&r->builder,
                               mf_str_copy(r->builder.arena, mf_str_make(text, event->data.scalar.length)));
 }
 
@@ -69,7 +69,7 @@ static bool has_anchor(const yaml_event_t *event)
 
 /* A value that is being filled: what comes next goes into it. */
 struct level {
-    mf_tree *value;
+    mf_node *value;
     bool is_list, has_name;
     struct mf_str name;
 };
@@ -77,10 +77,10 @@ struct level {
 struct levels {
     struct level items[DEPTH_MAX];
     size_t count;
-    mf_tree *root;
+    mf_node *root;
 };
 
-static enum mf_code add(struct reader *r, struct levels *levels, const yaml_event_t *event, mf_tree *value)
+static enum mf_code add(struct reader *r, struct levels *levels, const yaml_event_t *event, mf_node *value)
 {
     struct level *level = levels->count > 0 ? &levels->items[levels->count - 1] : NULL;
     if (r->builder.failed)
@@ -88,9 +88,9 @@ static enum mf_code add(struct reader *r, struct levels *levels, const yaml_even
     if (!level) {
         levels->root = value;
     } else if (level->is_list) {
-        mf_tree_push(&r->builder, level->value, value);
+        mf_node_push(&r->builder, level->value, value);
     } else if (level->has_name) {
-        mf_tree_set(&r->builder, level->value, level->name, value);
+        mf_node_set(&r->builder, level->value, level->name, value);
         level->has_name = false;
     } else if (value->kind_case == pb_google_protobuf_Value_tag_string_value) {
         level->name = value->kind.string_value;
@@ -103,7 +103,7 @@ static enum mf_code add(struct reader *r, struct levels *levels, const yaml_even
 
 static enum mf_code descend(struct reader *r, struct levels *levels, const yaml_event_t *event, bool is_list)
 {
-    mf_tree *value = is_list ? mf_tree_list(&r->builder) : mf_tree_object(&r->builder);
+    mf_node *value = is_list ? mf_node_list(&r->builder) : mf_node_object(&r->builder);
     enum mf_code code = add(r, levels, event, value);
     if (code != MF_OK)
         return code;
@@ -132,7 +132,7 @@ static enum mf_code take(struct reader *r, struct levels *levels, const yaml_eve
     }
 }
 
-enum mf_code mf_yaml_read(struct mf_arena *arena, struct mf_str text, const mf_tree **out,
+enum mf_code mf_yaml_read(struct mf_arena *arena, struct mf_str text, const mf_node **out,
                           struct mf_error *err)
 {
     struct reader r = {.builder = {.arena = arena}, .err = err};
