@@ -64,9 +64,12 @@ static struct mf_str shard(struct mf_arena *arena, struct mf_str namespace_, str
 /* A resource that begins with a later attempt must not find what an earlier one has left. */
 static struct mf_str output_base(struct mf_arena *arena, const struct mf_run_row *run, int32_t first_attempt)
 {
-    return first_attempt > 1
-               ? mf_str_printf(arena, "%.*s/from-attempt-%d", MF_FMT(run->output_base), first_attempt)
-               : run->output_base;
+    struct mf_str base = run->output_base;
+    if (first_attempt <= 1)
+        return base;
+    while (base.len > 0 && base.ptr[base.len - 1] == '/')
+        base.len--;
+    return mf_str_printf(arena, "%.*s/from-attempt-%d", MF_FMT(base), first_attempt);
 }
 
 struct mf_str mf_task_action_outputs(struct mf_arena *arena, const struct mf_mirror_config *config,
