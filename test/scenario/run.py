@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every test/scenario/*_test.py and prints "N passed, N failed".
+"""Runs every test/scenario/*_test.py, some at once, and prints "N passed, N failed".
 
     test/scenario/run.py MAYFLY [names of scenarios, without _test.py]
 
@@ -11,11 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIMIT_SECONDS = 180
+AT_ONCE = 3  # most of the time a scenario waits for something
+LONG = {"schedule_test"}  # begun first, so that nobody waits for it at the end
 
 
 def interpreter(path: Path) -> str:
@@ -50,9 +53,10 @@ def run(path: Path, mayfly: str) -> bool:
             output += f"\nstopped after {LIMIT_SECONDS} s"
         kill_left_over(folder)
     ok = process.returncode == 0
-    print(f"{'PASS' if ok else 'FAIL'} {path.stem} ({time.monotonic() - begin:.1f}s)", flush=True)
+    lines = [f"{'PASS' if ok else 'FAIL'} {path.stem} ({time.monotonic() - begin:.1f}s)"]
     if not ok:
-        print("\n".join("  | " + line for line in output.splitlines()[-60:]), flush=True)
+        lines += ["  | " + line for line in output.splitlines()[-60:]]
+    print("\n".join(lines), flush=True)
     return ok
 
 
@@ -60,7 +64,11 @@ def main() -> int:
     mayfly = str(Path(sys.argv[1]).resolve())
     names = sys.argv[2:]
     paths = [p for p in sorted(HERE.glob("*_test.py")) if not names or p.stem.removesuffix("_test") in names]
-    results = [run(path, mayfly) for path in paths]
+    paths.sort(key=lambda path: path.stem not in LONG)
+    for python in {interpreter(path) for path in paths}:  # made before two of them want it at once
+        print(f"with {python}", flush=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda path: run(path, mayfly), paths))
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if results and all(results) else 1
 
