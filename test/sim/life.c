@@ -33,7 +33,16 @@ static int64_t random_window(struct sim *sim, const struct times *times)
     return rng_scale(&sim->rng, SECOND, most > DAY ? most : DAY);
 }
 
-static void random_policy(struct sim *sim, const struct times *times, char *text, size_t size)
+/* Often at a due time itself. */
+static int64_t random_end(struct sim *sim, struct times *times)
+{
+    int64_t at = sim_wall(sim) + rng_scale(&sim->rng, HOUR, 8 * YEAR);
+    if (rng_chance(&sim->rng, 60) && times_next(times, 0, at, &at) && rng_chance(&sim->rng, 30))
+        at--;
+    return at;
+}
+
+static void random_policy(struct sim *sim, struct times *times, char *text, size_t size)
 {
     static const char *const catch_ups[] = {"latest", "none"};
     static const char *const overlaps[] = {"skip", "buffer-one", "cancel-other"};
@@ -51,8 +60,7 @@ static void random_policy(struct sim *sim, const struct times *times, char *text
     if (rng_chance(rng, 25))
         len = add_number(text, size, len, "jitter", rng_scale(rng, 1, 86400000) * MS);
     if (rng_chance(rng, 15))
-        len = add_number(text, size, len, "end-time",
-                         sim_wall(sim) + rng_scale(rng, HOUR, 8 * YEAR) / SECOND * SECOND);
+        len = add_number(text, size, len, "end-time", random_end(sim, times));
     if (rng_chance(rng, 15))
         len = add_number(text, size, len, "max-runs", rng_scale(rng, 1, 500));
     if (rng_chance(rng, 20))
@@ -199,6 +207,21 @@ static void stop_all(struct sim *sim, bool crash, int64_t lasts)
         stop_server(sim, &sim->servers[i], crash, lasts);
 }
 
+/* It is back at the very instant at which a due time becomes too old, or a little later. */
+static void stop_for_a_window(struct sim *sim, struct server *server)
+{
+    struct trigger *trigger = &sim->triggers[rng_below(&sim->rng, (int64_t)sim->trigger_count)];
+    const struct model *model = &trigger->model;
+    int64_t due;
+    if (!model->active || !times_next(model->times, model->baseline, sim_wall(sim), &due))
+        return;
+    int64_t late =
+        model->policy.catch_up == MF_CATCH_UP_NONE ? MF_CATCH_UP_GRACE_NS : model->policy.window_ns;
+    int64_t lasts = due - sim_wall(sim) + model->offset + late + rng_below(&sim->rng, 2) * MS;
+    if (lasts < 90 * DAY)
+        stop_server(sim, server, true, lasts);
+}
+
 static void break_triggers(struct sim *sim)
 {
     int64_t most = (int64_t)sim->trigger_count;
@@ -210,6 +233,7 @@ static void break_triggers(struct sim *sim)
 
 void life_on_clock(struct sim *sim, int64_t by)
 {
+    by -= by % MS;
     int64_t wall = sim_wall(sim) + by;
     if (wall < 2 * YEAR || wall > LAST_YEAR)
         return;
@@ -282,6 +306,8 @@ void life_on_fault(struct sim *sim)
     sim_trace(sim, NULL, "fault %d", what);
     switch (what) {
     case 0:
+        stop_for_a_window(sim, server);
+        break;
     case 1:
         stop_server(sim, server, true, rng_scale(rng, MS, 10 * MINUTE));
         break;
@@ -306,7 +332,7 @@ void life_on_fault(struct sim *sim)
         break_triggers(sim);
         break;
     case 8:
-        life_on_clock(sim, sign * rng_scale(rng, 1, 2 * SECOND));
+        life_on_clock(sim, sign * rng_scale(rng, MS, 2 * SECOND));
         break;
     case 9:
     case 10:
@@ -363,7 +389,7 @@ static void begin_trigger(struct sim *sim, size_t index)
 void life_begin(struct sim *sim)
 {
     struct rng *rng = &sim->rng;
-    sim->begin_wall = rng_range(rng, 21 * YEAR, (21 + BEGIN_YEARS_MOST) * YEAR);
+    sim->begin_wall = rng_range(rng, 21 * YEAR / MS, (21 + BEGIN_YEARS_MOST) * YEAR / MS) * MS;
     sim->skew = sim->begin_wall;
     sim->end_mono = sim->years * (YEAR + DAY / 4);
     sim->times_count = (size_t)rng_range(rng, 20, TIMES_MOST);

@@ -142,7 +142,8 @@ static void judge_buffered(struct judge *judge, const struct deed *deed)
     struct model *model = judge->model;
     if (open_runs(sim, judge->trigger).sure > 0)
         sim_violation(sim, judge->trigger, "the buffered due time goes though a run is open");
-    if (deed->at + model->offset > judge->planned_wall + MINUTE)
+    /* It has come once, so a clock that was set back by less than the jitter does not take that back. */
+    if (deed->at > judge->planned_wall + MINUTE)
         sim_violation(sim, judge->trigger, "the buffered due time %" PRId64 " goes before it has come",
                       deed->at);
     if (has_failed_often(sim, judge->trigger))
@@ -378,6 +379,8 @@ void model_step(struct sim *sim, struct trigger *trigger, const struct mf_step *
     struct judge judge = {sim, trigger, model, planned_wall, allowed_lateness(sim), false};
     if (!model->active)
         sim_violation(sim, trigger, "a step although the trigger is off");
+    if (step->seq != trigger->row.seq && (count == 0 || deeds[count - 1].kind != DEED_PAUSE))
+        sim_violation(sim, trigger, "a step that was planned for an older revision");
     if (step->plan.kind == MF_PLAN_NOTE) {
         if (!model->tried)
             sim_violation(sim, trigger, "an error is recorded, but nothing has failed");

@@ -40,7 +40,9 @@ static bool is_before(const struct event *a, const struct event *b)
 
 void sim_at(struct sim *sim, int64_t mono, enum event_kind kind, struct event event)
 {
-    event.mono = mono > sim->mono ? mono : sim->mono;
+    /* Whole milliseconds, so that different things happen at the very same instant. */
+    event.mono = (mono > sim->mono ? mono : sim->mono) + 999999;
+    event.mono -= event.mono % 1000000;
     event.kind = kind;
     event.order = sim->order++;
     sim_grow((void **)&sim->heap, sim->heap_count, &sim->heap_cap, sizeof event);
