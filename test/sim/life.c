@@ -300,46 +300,46 @@ static void last(struct sim *sim, int64_t *until, int64_t most)
 void life_on_fault(struct sim *sim)
 {
     struct rng *rng = &sim->rng;
-    int what = (int)rng_below(rng, 16);
+    int what = (int)(sim->steady ? rng_range(rng, 4, 15) : rng_below(rng, 16));
     int sign = rng_chance(rng, 50) ? 1 : -1;
     struct server *server = &sim->servers[rng_below(rng, sim->server_count)];
     sim_trace(sim, NULL, "fault %d", what);
     switch (what) {
     case 0:
-        stop_for_a_window(sim, server);
+        life_on_clock(sim, sign * rng_scale(rng, MS, 2 * SECOND));
         break;
     case 1:
-        stop_server(sim, server, true, rng_scale(rng, MS, 10 * MINUTE));
-        break;
     case 2:
-        stop_server(sim, server, false, rng_scale(rng, SECOND, 90 * DAY));
+        life_on_clock(sim, sign * rng_scale(rng, SECOND, 3 * DAY));
         break;
     case 3:
-        stop_all(sim, sign > 0, rng_scale(rng, SECOND, 30 * DAY));
+        wrong_year(sim, sign);
         break;
     case 4:
-        last(sim, &sim->refuse_until, 6 * HOUR);
+        stop_for_a_window(sim, server);
         break;
     case 5:
-        last(sim, &sim->slow_until, 6 * HOUR);
+        stop_server(sim, server, true, rng_scale(rng, MS, 10 * MINUTE));
         break;
     case 6:
+        stop_server(sim, server, false, rng_scale(rng, SECOND, 90 * DAY));
+        break;
+    case 7:
+        stop_all(sim, sign > 0, rng_scale(rng, SECOND, 30 * DAY));
+        break;
+    case 8:
+        last(sim, &sim->refuse_until, 6 * HOUR);
+        break;
+    case 9:
+        last(sim, &sim->slow_until, 6 * HOUR);
+        break;
+    case 10:
         last(sim, &sim->blind_until, HOUR);
         many_changes(sim);
         crashes(sim);
         break;
-    case 7:
-        break_triggers(sim);
-        break;
-    case 8:
-        life_on_clock(sim, sign * rng_scale(rng, MS, 2 * SECOND));
-        break;
-    case 9:
-    case 10:
-        life_on_clock(sim, sign * rng_scale(rng, SECOND, 3 * DAY));
-        break;
     case 11:
-        wrong_year(sim, sign);
+        break_triggers(sim);
         break;
     case 12:
         sim->crash_in = (int)rng_scale(rng, 1, 300);
@@ -391,6 +391,7 @@ void life_begin(struct sim *sim)
     struct rng *rng = &sim->rng;
     sim->begin_wall = rng_range(rng, 21 * YEAR / MS, (21 + BEGIN_YEARS_MOST) * YEAR / MS) * MS;
     sim->skew = sim->begin_wall;
+    sim->steady = rng_chance(rng, 30);
     sim->end_mono = sim->years * (YEAR + DAY / 4);
     sim->times_count = (size_t)rng_range(rng, 20, TIMES_MOST);
     for (size_t i = 0; i < sim->times_count; i++)

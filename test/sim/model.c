@@ -441,6 +441,14 @@ void model_backfilled(struct sim *sim, struct trigger *trigger, int64_t run_id)
 
 /* ---- whether something is missing ---- */
 
+static void tell(const struct sim *sim, struct trigger *trigger, struct told told)
+{
+    if (!sim->steady)
+        return;
+    sim_grow((void **)&trigger->told, trigger->told_count, &trigger->told_cap, sizeof told);
+    trigger->told[trigger->told_count++] = told;
+}
+
 void model_check_stretch(struct sim *sim, struct trigger *trigger)
 {
     struct model *model = &trigger->model;
@@ -450,11 +458,14 @@ void model_check_stretch(struct sim *sim, struct trigger *trigger)
     while (due_after(model, at, &at) && at <= until) {
         const struct gap *gap = world_gap(trigger, at);
         sim->totals.due++;
-        if (world_fire(trigger, at) || at == model->buffered)
-            continue;
-        if (!gap)
+        if (at == model->buffered)
+            tell(sim, trigger, (struct told){at, TOLD_WAITS, 0});
+        else if (world_fire(trigger, at))
+            tell(sim, trigger, (struct told){at, TOLD_FIRE, 0});
+        else if (gap)
+            tell(sim, trigger, (struct told){at, TOLD_GAP, gap->reason});
+        else
             sim_violation(sim, trigger, "nothing tells what became of %" PRId64, at);
-        at = gap->until_at;
     }
 }
 

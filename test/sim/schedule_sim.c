@@ -8,6 +8,7 @@
  * prints what happens to one trigger.
  */
 #include "base/log.h"
+#include "explain.h"
 #include "life.h"
 #include "model.h"
 #include "server.h"
@@ -262,19 +263,22 @@ static uint64_t run_world(uint64_t seed, int years, int64_t trace, bool quiet)
     for (size_t i = 0; i < sim->trigger_count; i++) {
         if (sim->triggers[i].model.active)
             model_check_stretch(sim, &sim->triggers[i]);
+        if (sim->steady)
+            explain_trigger(sim, &sim->triggers[i]);
     }
     uint64_t hash = sim->hash;
     const struct totals *t = &sim->totals;
     if (!quiet)
         printf("seed %" PRIu64 ": %zu triggers, %d server%s, %" PRIu64 " fires (%" PRIu64 " found, %" PRIu64
-               " buffered), %" PRIu64 " gaps, %" PRIu64 " due times explained, %" PRIu64 " rewinds, %" PRIu64
-               " stale and %" PRIu64 " failed of %" PRIu64 " steps, %" PRIu64 " changes, %" PRIu64
-               " pauses, %" PRIu64 " backfilled, %" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64
-               " clock changes, calm at %" PRIu64 " of %" PRIu64 " looks; %.1f s; hash %016" PRIx64 "\n",
+               " buffered), %" PRIu64 " gaps, %" PRIu64 " due times explained (%" PRIu64 " audited), %" PRIu64
+               " rewinds, %" PRIu64 " stale and %" PRIu64 " failed of %" PRIu64 " steps, %" PRIu64
+               " changes, %" PRIu64 " pauses, %" PRIu64 " backfilled, %" PRIu64 " crashes, %" PRIu64
+               " stops, %" PRIu64 " clock changes, calm at %" PRIu64 " of %" PRIu64
+               " looks; %.1f s; hash %016" PRIx64 "\n",
                seed, sim->trigger_count, sim->server_count, sim->server_count > 1 ? "s" : "", t->fires,
-               t->found, t->buffered, t->gaps, t->due, t->rewinds, t->stale, t->failures, t->steps,
-               t->changes, t->pauses, t->backfills, t->crashes, t->stops, t->clocks, t->calm, t->scans,
-               (double)(clock() - begun) / CLOCKS_PER_SEC, hash);
+               t->found, t->buffered, t->gaps, t->due, t->audited, t->rewinds, t->stale, t->failures,
+               t->steps, t->changes, t->pauses, t->backfills, t->crashes, t->stops, t->clocks, t->calm,
+               t->scans, (double)(clock() - begun) / CLOCKS_PER_SEC, hash);
     fflush(stdout);
     end(sim);
     free(sim);

@@ -7,6 +7,7 @@
 #define MF_SIM_SIM_H
 
 #include "base/map.h"
+#include "schedule/audit.h"
 #include "schedule/engine.h"
 #include "times.h"
 
@@ -33,6 +34,14 @@ struct gap {
 struct fire {
     int64_t due_at, run_id;
     enum mf_fire_kind kind;
+    int64_t fired_at;
+};
+
+/* What the model has found to be the end of a due time. */
+struct told {
+    int64_t at;
+    enum { TOLD_FIRE, TOLD_GAP, TOLD_WAITS } kind; /* WAITS: buffered, until now or until it was dropped */
+    enum mf_gap_reason reason;
 };
 
 /* What the model knows of a trigger: written from the rules, not from what the store says. */
@@ -66,8 +75,12 @@ struct trigger {
     size_t fire_count, fire_cap;
     struct gap *gaps; /* by from_at */
     size_t gap_count, gap_cap;
-    int64_t trouble_until; /* mono: no run can be made */
-    uint32_t replace_gen;  /* of the change that ends a dense schedule */
+    int64_t trouble_until;               /* mono: no run can be made */
+    uint32_t replace_gen;                /* of the change that ends a dense schedule */
+    struct mf_audit_revision *revisions; /* all it had */
+    size_t revision_count, revision_cap;
+    struct told *told; /* of a world whose clock is never set */
+    size_t told_count, told_cap;
     struct model model;
 };
 
@@ -123,11 +136,12 @@ struct server {
 
 struct totals {
     uint64_t events, turns, steps, fires, gaps, found, buffered, rewinds, stale, failures, changes, crashes,
-        stops, clocks, pauses, backfills, due, scans, calm;
+        stops, clocks, pauses, backfills, due, audited, scans, calm;
 };
 
 struct sim {
     uint64_t seed;
+    bool steady; /* the clock is never set */
     int years;
     int64_t trace; /* index of a trigger; -1: none */
     struct rng rng;

@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "gen/flyteidl2/task/common.pb.h"
 #include "rpc/pb.h"
+#include "trigger/check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -337,8 +338,9 @@ void times_make(struct times *times, struct rng *rng, struct mf_zones *zones, st
     spec.automation_case = pb_task_TriggerAutomationSpec_tag_schedule;
     spec.automation.schedule = &schedule;
     if (!times->pages ||
-        pb_encode(arena, &pb_task_TriggerAutomationSpec_type, &spec, &times->automation, &err) != MF_OK) {
-        fprintf(stderr, "the schedule \"%s\" cannot be encoded: %s\n", times->text, err.message);
+        pb_encode(arena, &pb_task_TriggerAutomationSpec_type, &spec, &times->automation, &err) != MF_OK ||
+        mf_automation_schedule(zones, &spec, &times->timing, &err) != MF_OK) {
+        fprintf(stderr, "the schedule \"%s\" cannot be made: %s\n", times->text, err.message);
         exit(2);
     }
     measure(times, begin);

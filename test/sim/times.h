@@ -7,7 +7,7 @@
 #define MF_SIM_TIMES_H
 
 #include "base/arena.h"
-#include "cron/zone.h"
+#include "cron/schedule.h"
 #include "rng.h"
 
 #define SECOND INT64_C(1000000000)
@@ -25,8 +25,9 @@ struct times {
     bool any_month_day, any_week_day;
     const struct mf_zone *zone;
     char text[80];
-    struct mf_str automation; /* encoded */
-    int64_t distance;         /* of two due times, on average */
+    struct mf_str automation;  /* encoded */
+    struct mf_schedule timing; /* as the product reads it; only for the audit */
+    int64_t distance;          /* of two due times, on average */
     struct times_month **pages;
 };
 

@@ -312,7 +312,7 @@ static enum mf_code op_put_fire(void *ctx, const struct mf_fire_row *row, struct
     if (row->fired_at != sim_wall(tx->sim))
         sim_violation(tx->sim, tx->trigger, "the fire has another time than the transaction");
     if (!there) {
-        const struct fire fire = {row->due_at, row->run_id, row->kind};
+        const struct fire fire = {row->due_at, row->run_id, row->kind, row->fired_at};
         insert_fire(tx->trigger, &fire);
         *note_undo(tx) = (struct undo){.kind = UNDO_FIRE, .at = row->due_at};
     }
@@ -444,6 +444,23 @@ static void tell_servers(struct sim *sim)
     }
 }
 
+/* As the store keeps them. drop: what became of due times that had not fired. */
+static void add_revision(struct sim *sim, struct trigger *trigger, enum mf_audit_drop drop)
+{
+    sim_grow((void **)&trigger->revisions, trigger->revision_count, &trigger->revision_cap,
+             sizeof trigger->revisions[0]);
+    trigger->revisions[trigger->revision_count++] = (struct mf_audit_revision){
+        .revision = trigger->row.revision,
+        .recorded_at = sim_wall(sim),
+        .drop = drop,
+        .active = trigger->row.active,
+        .timing = trigger->times->timing,
+        .policy = trigger->policy,
+        .baseline_at = trigger->row.baseline_at,
+        .offset_ns = mf_policy_offset(&trigger->policy, &trigger->row.key),
+    };
+}
+
 /* The trigger goes off inside the step's transaction. */
 static void pause_trigger(struct sim *sim, struct trigger *trigger)
 {
@@ -452,6 +469,7 @@ static void pause_trigger(struct sim *sim, struct trigger *trigger)
     trigger->row.baseline_at = sim_wall(sim);
     trigger->row.revision++;
     trigger->row.seq = ++sim->seq;
+    add_revision(sim, trigger, MF_AUDIT_SWITCHED_OFF);
     sim->totals.pauses++;
     tell_servers(sim);
 }
@@ -521,6 +539,13 @@ static void change_row(struct sim *sim, struct trigger *trigger, bool starts, bo
 {
     struct mf_schedule_row *row = &trigger->row;
     int64_t now = sim_wall(sim);
+    enum mf_audit_drop drop = MF_AUDIT_KEEPS;
+    if (row->active && other_times)
+        drop = MF_AUDIT_SCHEDULE;
+    else if (row->active && !trigger->on)
+        drop = trigger->deleted ? MF_AUDIT_DELETED : MF_AUDIT_SWITCHED_OFF;
+    else if (row->active && other_policy)
+        drop = MF_AUDIT_POLICY;
     struct mf_schedule_state state = row->state;
     state.error = MF_STR_EMPTY;
     state.error_at = 0;
@@ -540,6 +565,7 @@ static void change_row(struct sim *sim, struct trigger *trigger, bool starts, bo
     row->policy = mf_str_from_c(trigger->policy_text);
     sim->totals.changes++;
     sim_mix(sim, (uint64_t)row->seq ^ (uint64_t)now << 1 ^ trigger->index << 40);
+    add_revision(sim, trigger, drop);
     const struct model_change change = {row->active, other_times, other_policy};
     model_changed(sim, trigger, &change);
     tell_servers(sim);
@@ -591,7 +617,7 @@ void world_backfill(struct sim *sim, struct trigger *trigger, int64_t from, int6
          most > 0 && times_next(trigger->times, trigger->row.baseline_at, at, &at) && at <= until; most--) {
         int64_t id = ensure_run(sim, trigger, at, true, &existed);
         if (!world_fire(trigger, at)) {
-            const struct fire fire = {at, id, MF_FIRE_BACKFILL};
+            const struct fire fire = {at, id, MF_FIRE_BACKFILL, sim_wall(sim)};
             insert_fire(trigger, &fire);
             model_backfilled(sim, trigger, id);
         }
@@ -622,5 +648,7 @@ void world_free_trigger(struct trigger *trigger)
 {
     free(trigger->fires);
     free(trigger->gaps);
+    free(trigger->revisions);
+    free(trigger->told);
     free(trigger->model.open);
 }
