@@ -26,7 +26,8 @@ struct mf_engine {
     struct mf_kinds *kinds;
     struct mf_entries *entries;
     int64_t seen_seq;
-    int64_t now; /* of the present turn, and then of the last */
+    int64_t now;       /* of the present turn, and then of the last */
+    int64_t back_from; /* that of the turn before */
     bool sync;   /* there are changes to read */
     bool ending; /* nothing more is begun */
     enum mf_code sync_code;
@@ -471,13 +472,14 @@ static void take_inbox(struct mf_engine *engine)
     free(pokes);
 }
 
-/* The clock was set back: what waits for a time to try again waits too long, and what was decided for times
- * that are yet to come has to be looked at. */
+/* The clock was set back: what waits for a time to try again waits too long, what was to be looked at by the
+ * old clock and was not is far off by the new one, and what was decided for times that are yet to come has to
+ * be looked at. */
 static void look_again(void *ctx, struct mf_entry *entry)
 {
     struct mf_engine *engine = ctx;
     bool ahead = entry->cursor_at > engine->now + MF_CATCH_UP_GRACE_NS;
-    if (!entry->in_flight && (ahead || entry->tries > 0))
+    if (!entry->in_flight && (ahead || entry->tries > 0 || entry->look_at <= engine->back_from))
         mf_entries_set(engine->entries, entry, engine->now);
 }
 
@@ -499,6 +501,7 @@ void mf_engine_turn(struct mf_engine *engine, int64_t now, int64_t *wake_at)
 {
     struct mf_entry *first;
     bool back = now < engine->now;
+    engine->back_from = engine->now;
     engine->now = now;
     take_inbox(engine);
     if (engine->sync)
