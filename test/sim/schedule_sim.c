@@ -123,6 +123,25 @@ static void print_open(FILE *out, const struct sim *sim, const struct trigger *t
     }
 }
 
+static void print_servers(FILE *out, const struct sim *sim)
+{
+    static const char *const states[] = {"down", "up", "stopping"};
+    for (int i = 0; i < sim->server_count; i++) {
+        const struct server *server = &sim->servers[i];
+        struct mf_engine_stats stats = {0};
+        if (server->engine)
+            mf_engine_stats(server->engine, &stats);
+        fprintf(out,
+                "  server %d: %s, %s, %" PRIu64 " schedules, %" PRIu64 " failing, %" PRIu64
+                " on their way, %" PRIu64 " due, next ",
+                i, states[server->state], server->loaded ? "loaded" : "not loaded", stats.schedules,
+                stats.failing, stats.in_flight, stats.due);
+        print_wall(out, stats.next_at);
+        fprintf(out, ", its turn in %" PRId64 " ms\n",
+                server->turn_mono == INT64_MAX ? -1 : (server->turn_mono - sim->mono) / (SECOND / 1000));
+    }
+}
+
 void sim_trace(const struct sim *sim, const struct trigger *trigger, const char *format, ...)
 {
     va_list args;
@@ -152,6 +171,7 @@ void sim_violation(const struct sim *sim, const struct trigger *trigger, const c
         print_trigger(stderr, trigger);
     if (trigger)
         print_open(stderr, sim, trigger);
+    print_servers(stderr, sim);
     fprintf(stderr, "  again: make sim SEED=%" PRIu64 " YEARS=%d\n", sim->seed, sim->years);
     fflush(stdout);
     _Exit(1);
