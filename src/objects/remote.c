@@ -13,9 +13,10 @@
 #define WAITING 4096
 #define TRIES 5
 #define BACKOFF_MS 100
-#define DEADLINE_NS (30 * MF_SECOND_NS)
+#define DEADLINE_NS (20 * MF_SECOND_NS)
+#define RETRY_NS (10 * MF_SECOND_NS)        /* so long after the start another try may begin */
 #define BYTES_PER_SECOND ((int64_t)1 << 20) /* slower than that a large object may not be */
-#define IDLE_MS 15000
+#define IDLE_MS 8000
 #define ANSWER_MAX ((size_t)1 << 20)
 #define ERROR_MAX ((size_t)64 << 10) /* an error may be longer than what was asked for */
 #define RETRY_AFTER_MAX_S 5
@@ -213,7 +214,8 @@ static uint32_t pause_ms(struct mf_remote_call *call)
     int64_t asked = call->fetch.retry_after_s;
     if (asked > 0)
         pause = (uint32_t)(asked < RETRY_AFTER_MAX_S ? asked : RETRY_AFTER_MAX_S) * 1000;
-    return call->tries < TRIES && !call->probe && left_ms(call) > pause + 1 ? pause : 0;
+    int64_t next = mf_mono_ns(sys) + (int64_t)pause * MF_MS_NS;
+    return call->tries < TRIES && !call->probe && next < call->retry_until_ns ? pause : 0;
 }
 
 static void on_fetched(struct mf_fetch *fetch, enum mf_code code, const struct mf_error *cause)
@@ -249,6 +251,7 @@ void mf_remote_start(struct mf_remote *remote, struct mf_remote_call *call)
     call->fetch = (struct mf_fetch){.delay_ms = call->delay_ms};
     call->out_of_reach = false;
     call->answer = MF_STR_EMPTY;
+    call->retry_until_ns = mf_mono_ns(remote->sys) + RETRY_NS;
     call->deadline_ns =
         mf_mono_ns(remote->sys) + DEADLINE_NS + (int64_t)longest / BYTES_PER_SECOND * MF_SECOND_NS;
     if (!mf_remote_may(remote, call, &err)) {

@@ -61,8 +61,8 @@ struct mf_remote_call {
     struct mf_fetch fetch;
     struct mf_keys_want want;
     struct mf_header headers[12];
-    struct mf_str hash, sum; /* of the body: in hex, and in base64 */
-    int64_t deadline_ns;     /* monotonic */
+    struct mf_str hash, sum;             /* of the body: in hex, and in base64 */
+    int64_t retry_until_ns, deadline_ns; /* monotonic */
     int tries;
     bool out_of_reach; /* it has failed because the server does not answer, or not sensibly */
 };
@@ -73,8 +73,8 @@ enum mf_code mf_remote_run(struct mf_remote *remote, struct mf_arena *arena, str
                            void (*read)(struct mf_remote_call *call, void *ctx), void *ctx,
                            struct mf_error *err) MF_CHECK_RESULT;
 
-/* For a thread that has waited for a request: gives back what OpenSSL keeps for it. The helpers of an event loop
- * end later than OpenSSL does. */
+/* For a thread that has waited for a request: gives back what OpenSSL keeps for it. The helpers of an event
+ * loop end later than OpenSSL does. */
 void mf_remote_forget_thread(void);
 
 /* A URL for one request by somebody else. Waits for keys. */

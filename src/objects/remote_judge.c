@@ -123,7 +123,7 @@ static enum mf_code judge_fault(const struct mf_remote_call *call, const struct 
 {
     const struct mf_remote *remote = call->remote;
     int status = call->fetch.status;
-    if (is(fault, "NoSuchBucket"))
+    if (is(fault, "NoSuchBucket") || (status == 404 && fault->code.len == 0))
         return mf_fail(
             err, code,
             "the object store %.*s: there is no bucket \"%.*s\" at %.*s; make it, or correct object-store",
@@ -161,6 +161,13 @@ static bool is_passing(const struct mf_remote_call *call, const struct fault *fa
     return is(fault, "RequestTimeout") || is(fault, "SlowDown") || is(fault, "OperationAborted");
 }
 
+/* Some servers answer with 404 when they know no such bucket or no such key of access. */
+static bool is_absence(const struct mf_remote_call *call, const struct fault *fault)
+{
+    return (fault->code.len == 0 && mf_str_eq_c(call->method, "HEAD")) || is(fault, "NoSuchKey") ||
+           is(fault, "NoSuchUpload") || is(fault, "NotFound");
+}
+
 enum mf_code mf_remote_judge(struct mf_remote_call *call, enum mf_code code, const struct mf_error *cause,
                              bool *again, bool *keys, struct mf_error *err)
 {
@@ -179,7 +186,7 @@ enum mf_code mf_remote_judge(struct mf_remote_call *call, enum mf_code code, con
     }
     /* What cannot be read has no code, and the status has to do. */
     (void)mf_xml_each(call->arena, call->fetch.response, note_element, &fault);
-    if (status == 404 && call->name.ptr && !is(&fault, "NoSuchBucket"))
+    if (status == 404 && call->name.ptr && is_absence(call, &fault))
         return mf_fail(err, MF_NOT_FOUND, "object not found: %.*s/%.*s", MF_FMT(call->remote->base),
                        MF_FMT(call->name));
     *again = is_passing(call, &fault);
