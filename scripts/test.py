@@ -40,6 +40,9 @@ STEPS = [
     Step("unit", "unit tests under the sanitizers",
          "meson test -C build/sanitize --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 3", 10,
          SANITIZER_ENV),
+    Step("sim", "the scheduler in simulated worlds; the same seed gives the same history",
+         "ninja -C build/sanitize --quiet test/sim/schedule-sim && sim=build/sanitize/test/sim/schedule-sim"
+         " && $sim --seed 1000 --seeds 3 --years 1 --twice && $sim --seeds 20 --years 2", 5, SANITIZER_ENV),
     Step("cron", "cron expressions against the Go library of the reference", "test/cron-differential/run.sh build/sanitize", 10,
          SANITIZER_ENV),
     Step("docs", "pages made from tables are up to date, the checklist names tests that are there",

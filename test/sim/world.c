@@ -173,7 +173,8 @@ static void undo_one(struct tx *tx, struct undo *undo)
         trigger->gaps[undo->index] = undo->gap;
         break;
     case UNDO_GAPS:
-        memcpy(trigger->gaps, undo->gaps, undo->gap_count * sizeof(struct gap));
+        if (undo->gap_count > 0)
+            memcpy(trigger->gaps, undo->gaps, undo->gap_count * sizeof(struct gap));
         trigger->gap_count = undo->gap_count;
         break;
     case UNDO_ABORT:
