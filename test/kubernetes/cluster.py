@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ class Cluster:
         self.port = free_port()
         self.etcd_port = free_port()
         self.processes = {}
+        self.local = threading.local()
         self.kubeconfig = self.folder / "kubeconfig"
 
     # ---- start and stop ----
@@ -162,19 +164,29 @@ current-context: {context}
                                            context=ssl.create_default_context(cafile=self.folder / "ca.crt"))
 
     def request(self, method, path, body=None, content_type="application/json", token=TOKEN, raw=False):
-        """(status, decoded body)."""
-        connection = self.connect()
-        try:
-            connection.request(method, path, body=None if body is None else json.dumps(body),
-                               headers={"authorization": f"Bearer {token}", "content-type": content_type})
-            answer = connection.getresponse()
-            data = answer.read()
-            if raw:
-                return answer.status, data
-            is_json = answer.headers.get_content_type() == "application/json"
-            return answer.status, json.loads(data) if is_json else {"message": data.decode(errors="replace")}
-        finally:
-            connection.close()
+        """(status, decoded body). Each thread keeps its connection."""
+        text = None if body is None else json.dumps(body)
+        headers = {"authorization": f"Bearer {token}", "content-type": content_type}
+        answer, data = self.exchange(method, path, text, headers)
+        if raw:
+            return answer.status, data
+        is_json = answer.headers.get_content_type() == "application/json"
+        return answer.status, json.loads(data) if is_json else {"message": data.decode(errors="replace")}
+
+    def exchange(self, method, path, text, headers):
+        kept = getattr(self.local, "connection", None)
+        self.local.connection = None
+        for connection in ([kept] if kept else []) + [self.connect()]:
+            try:
+                connection.request(method, path, body=text, headers=headers)
+                answer = connection.getresponse()
+                data = answer.read()
+                self.local.connection = connection
+                return answer, data
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                if connection is not kept:
+                    raise
 
     def must(self, method, path, body=None, **more):
         status, answer = self.request(method, path, body, **more)

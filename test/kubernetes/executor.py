@@ -2,6 +2,7 @@
 machine, and writes the status as that executor does (conditions, attempts, error state, history, finalizer)."""
 
 import base64
+import concurrent.futures
 import datetime
 import json
 import os
@@ -41,7 +42,8 @@ def output_prefix(resource, attempt):
 
 class Executor:
     """Use as a context manager. process: run the commands; else every action succeeds at once. verdict(prefix, code)
-    may look at the outputs and returns an error as (code, kind, message), or None."""
+    may look at the outputs and returns an error as (code, kind, message, whether another attempt may mend it), or
+    None."""
 
     def __init__(self, cluster, folder, process=True, env=None, verdict=None):
         self.cluster, self.process = cluster, process
@@ -51,6 +53,7 @@ class Executor:
         self.known = {}  # uid -> Popen, or None while there is none
         self.lock = threading.Lock()
         self.leaving = set()
+        self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.over = threading.Event()
         self.response = None
         self.thread = threading.Thread(target=self.follow, daemon=True)
@@ -66,6 +69,7 @@ class Executor:
             processes = [process for process in self.known.values() if process]
         for process in processes:
             self.kill(process)
+        self.pool.shutdown(cancel_futures=True)
 
     # ---- following ----
 
@@ -105,8 +109,10 @@ class Executor:
             threading.Thread(target=self.let_go, args=(resource,), daemon=True).start()
         elif new and not self.is_over(resource):
             self.started += 1
-            target = self.run if self.process else self.succeed
-            threading.Thread(target=target, args=(resource,), daemon=True).start()
+            if self.process:
+                threading.Thread(target=self.run, args=(resource,), daemon=True).start()
+            else:
+                self.pool.submit(self.succeed, resource)
 
     @staticmethod
     def is_over(resource):
@@ -163,6 +169,9 @@ class Executor:
         self.tell(resource, 1, "Succeeded", "Completed")
 
     def run(self, resource):
+        if not resource["spec"].get("taskTemplate"):
+            self.tell(resource, 1, "Failed", "InvalidSpec")
+            return
         template = tasks_pb2.TaskTemplate.FromString(base64.b64decode(resource["spec"]["taskTemplate"]))
         attempts = template.metadata.retries.retries + 1
         self.patch(resource, {"metadata": {"finalizers": [FINALIZER]}})
@@ -181,10 +190,12 @@ class Executor:
             if not error:
                 self.tell(resource, attempt, "Succeeded", "Completed")
                 return
-            if attempt < attempts:
+            *error, recoverable = error
+            if attempt < attempts and recoverable:
                 self.tell(resource, attempt, "Progressing", "RetryableFailure")
             else:
                 self.tell(resource, attempt, "Failed", "PermanentFailure", error)
+                return
 
     def begin(self, resource, template, attempt, prefix):
         spec, metadata = resource["spec"], resource["metadata"]
@@ -192,9 +203,10 @@ class Executor:
         (folder / "tmp").mkdir(parents=True)
         name = f"{metadata['name']}-{attempt - 1}"
         folder_of_inputs = spec["inputUri"].removesuffix("/").removesuffix("/inputs.pb")
+        earlier = output_prefix(resource, attempt - 1) + "/_flytecheckpoints" if attempt > 1 else '""'
         values = {"input": folder_of_inputs + "/inputs.pb", "inputPrefix": folder_of_inputs, "outputPrefix": prefix,
                   "rawOutputDataPrefix": prefix, "checkpointOutputPrefix": prefix + "/_flytecheckpoints",
-                  "prevCheckpointPrefix": '""', "perRetryUniqueKey": name, "namespace": metadata["namespace"]}
+                  "prevCheckpointPrefix": earlier, "perRetryUniqueKey": name, "namespace": metadata["namespace"]}
         words = [re.sub(r"\{\{\s*\.(\w+)\s*\}\}", lambda m: values.get(m[1], m[0]), word)
                  for word in [*template.container.command, *template.container.args]]
         identity = {"PROJECT": template.id.project, "DOMAIN": template.id.domain, "NAME": template.id.name,
@@ -218,4 +230,4 @@ class Executor:
 
     @staticmethod
     def verdict_of_exit(_prefix, code):
-        return None if code == 0 else (f"ExitCode{code}", "USER", "the command has failed")
+        return None if code == 0 else (f"ExitCode{code}", "USER", "the command has failed", True)

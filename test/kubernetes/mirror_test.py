@@ -7,8 +7,8 @@ import time
 
 from cluster import Cluster
 from executor import API, Executor
-from harness import (ACTIONS, DOMAIN, FOLDER, PROJECT, RUNS, Server, action_id, check, eventually, process_alive, run_id,
-                     shell_task)
+from harness import (ACTIONS, DOMAIN, FOLDER, PROJECT, RUNS, Server, action_id, check, eventually, process_alive,
+                     run_id, shell_task)
 
 NAMESPACE = f"{PROJECT}-{DOMAIN}"
 ROOT = __file__.rsplit("/", 3)[0]
@@ -26,7 +26,7 @@ def apply(cluster, file):
             prefix += f"/namespaces/{namespace}"
         cluster.must("POST", f"{prefix}/{kind}s", document)
         if kind == "customresourcedefinition":
-            cluster.wait_until(lambda: cluster.request("GET", f"{API}/taskactions?limit=1")[0] == 200, f"{name} is known")
+            cluster.wait_until(lambda: cluster.request("GET", f"{API}/taskactions?limit=1")[0] == 200, "they are known")
 
 
 def resources(cluster, selector=""):
@@ -61,7 +61,8 @@ def writes_what_flyte_reads(cluster, server):
                                            "labels": {"values": {"team": "a team"}}})
     found = eventually(lambda: resource(cluster, run), "the TaskAction is there")
     metadata, spec = found["metadata"], found["spec"]
-    expected = {"project": PROJECT, "domain": DOMAIN, "run": run, "action": "a0", "action-type": "task", "is-root": "true"}
+    expected = {"project": PROJECT, "domain": DOMAIN, "run": run, "action": "a0", "action-type": "task",
+                "is-root": "true"}
     for key, value in expected.items():
         check(metadata["labels"][f"flyte.org/{key}"] == value, metadata["labels"])
     check(metadata["labels"]["team"] == "a-team", metadata["labels"])
@@ -132,14 +133,15 @@ def nothing_is_lost_when_the_server_is_killed(cluster, server):
     server.call(RUNS, "AbortRun", {"runId": run_id(doomed)})
     server.kill()
     gate.touch()
-    eventually(lambda: (FOLDER / "ran").exists() and len((FOLDER / "ran").read_text().split()) == 5, "they end meanwhile")
+    ran = FOLDER / "ran"
+    eventually(lambda: ran.exists() and len(ran.read_text().split()) == 5, "they end meanwhile")
     server.start()
     for run in runs:
         action = server.wait_run(run)
         check(action["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", action["status"])
     check(server.phase(doomed) == "ACTION_PHASE_ABORTED", "it stays aborted")
     eventually(lambda: not resource(cluster, doomed), "and its resource goes")
-    check(len((FOLDER / "ran").read_text().split()) == 5, "nothing ran twice")
+    check(len(ran.read_text().split()) == 5, "nothing ran twice")
 
 
 def the_api_server_may_be_killed(cluster, server):

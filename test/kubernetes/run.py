@@ -19,7 +19,7 @@ LIMIT_SECONDS = 600
 
 
 def python():
-    subprocess.run([ROOT / "scripts" / "venv.sh", "sdk"], check=True)
+    subprocess.run([ROOT / "scripts" / "venv.sh", "kit"], check=True)
     return str(ROOT / "build" / "venv" / "bin" / "python")
 
 

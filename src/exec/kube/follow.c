@@ -14,6 +14,7 @@ void mf_twin_is_there(struct mf_twin *twin, const struct mf_task_action *resourc
     twin->first_attempt = resource->first_attempt;
     twin->last_attempt = resource->attempt;
     twin->finished = mf_phase_is_terminal(resource->phase);
+    twin->owned = resource->owned;
     mf_twin_unqueue(twin);
 }
 
@@ -63,6 +64,7 @@ static void lose(struct mf_twin *twin, const char *why)
     bool finished = twin->finished; /* and its end is told, or on its way */
     twin->there = MF_THERE_NOT;
     twin->finished = twin->asked = false;
+    twin->asked_again = 0;
     twin->uid[0] = '\0';
     twin->removal_at = 0;
     if (!asked_for && !finished && (why || !never_began))

@@ -7,8 +7,10 @@
 #define CREATE_RATE 200
 #define BURST_NS (MF_SECOND_NS / 4)
 #define BACKOFF_MAX_NS (60 * MF_SECOND_NS)
-#define CASCADE_NS                                                                                           \
-    (30 * MF_SECOND_NS) /* a resource that has not gone with its owner by then is asked itself */
+#define CASCADE_NS (5 * MF_SECOND_NS) /* a resource that has not gone by then is asked to, again */
+#define CASCADE_MAX_NS (300 * MF_SECOND_NS)
+#define STRAGGLER 4 /* asked so often, it is worth a line in the log */
+#define PARENT_NS (MF_SECOND_NS / 5)
 #define PUMP_MS 10
 
 static int64_t now_of(const struct mf_mirror *mirror)
@@ -47,26 +49,36 @@ static void queue_removal(struct mf_twin *twin)
     pump_in(mirror, 0);
 }
 
+static const struct mf_twin *parent_of(const struct mf_twin *twin)
+{
+    return twin->parent ? mf_twin_find(twin->run->mirror, twin->run->id, mf_str_from_c(twin->parent)) : NULL;
+}
+
 /* Its parent's resource goes, and takes it along. */
 static bool goes_with_parent(const struct mf_twin *twin)
 {
-    const struct mf_twin *parent =
-        twin->parent ? mf_twin_find(twin->run->mirror, twin->run->id, mf_str_from_c(twin->parent)) : NULL;
-    return parent && parent->over && !parent->finished &&
+    const struct mf_twin *parent = parent_of(twin);
+    return twin->owned && parent && parent->over && !parent->finished &&
            (parent->there == MF_THERE_REMOVING || parent->queue == &parent->run->mirror->removals ||
             (parent->busy && parent->there == MF_THERE_YES));
 }
 
 static void settle_removing(struct mf_twin *twin, int64_t now)
 {
+    int64_t delay = CASCADE_NS;
+    for (uint32_t i = 0; i < twin->asked_again && delay < CASCADE_MAX_NS; i++)
+        delay *= 2;
     if (twin->removal_at == 0)
-        twin->removal_at = now + CASCADE_NS;
+        twin->removal_at = now + (delay < CASCADE_MAX_NS ? delay : CASCADE_MAX_NS);
     if (now < twin->removal_at) {
         mf_twin_due(twin);
         return;
     }
-    mf_log(MF_LOG_WARN, "exec", "the TaskAction of %s, run %lld, has not gone yet; it is deleted again",
-           twin->name, (long long)twin->run->id);
+    if (++twin->asked_again >= STRAGGLER)
+        mf_log(
+            MF_LOG_WARN, "exec",
+            "the TaskAction of %s, run %lld, does not go; does its executor run, which has to let go of it?",
+            twin->name, (long long)twin->run->id);
     twin->removal_at = 0;
     queue_removal(twin);
 }
@@ -97,6 +109,11 @@ static void settle_over(struct mf_twin *twin, int64_t now)
 static void settle_open(struct mf_twin *twin, int64_t now)
 {
     struct mf_mirror_run *run = twin->run;
+    const struct mf_twin *parent = parent_of(twin);
+    /* The parent's resource is to own it, so that has to be there first. */
+    if (twin->there == MF_THERE_NOT && twin->retry_at == 0 && parent && !parent->over &&
+        parent->there == MF_THERE_NOT)
+        twin->retry_at = now + PARENT_NS;
     bool waits = twin->retry_at > now || run->mirror->unsynced > 0;
     if (twin->kind != MF_ACTION_TASK) {
         mf_twin_due(twin);

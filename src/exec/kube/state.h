@@ -74,9 +74,11 @@ struct mf_twin {
     bool known;         /* its row was seen */
     bool over;          /* its row is final */
     bool finished;      /* its resource is */
+    bool owned;         /* its resource is, by that of its parent */
     bool busy;          /* a request or a command is in flight */
     enum mf_there there;
-    bool asked; /* to go, by us */
+    bool asked;           /* to go, by us */
+    uint32_t asked_again; /* so often, since it has not gone */
     char uid[MF_UID_MAX];
     int32_t first_attempt, last_attempt; /* of the resource */
     uint32_t list;                       /* that has named it, or after which it was created */

@@ -368,6 +368,7 @@ void mf_task_action_read(const mf_node *object, struct mf_task_action *out)
         .name = mf_node_text(object, "metadata/name"),
         .action = mf_node_text(object, "spec/actionName"),
         .uid = mf_node_text(object, "metadata/uid"),
+        .owned = mf_node_count(mf_node_at(object, "metadata/ownerReferences")) > 0,
         .removing = mf_node_at(object, "metadata/deletionTimestamp") != NULL,
         .cache_status = (int32_t)mf_node_int(object, "status/cacheStatus"),
     };

@@ -48,6 +48,7 @@ struct mf_task_action {
     struct mf_str namespace_, name, action, uid;
     int32_t first_attempt;
     bool removing; /* deleted, and waits for its finalizers */
+    bool owned;    /* by another */
     /* Of the status. */
     int32_t attempt; /* absolute */
     int32_t phase;   /* MF_PHASE_UNSPECIFIED: there is nothing to tell */
