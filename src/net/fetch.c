@@ -15,7 +15,7 @@
 #define RESPONSE_BYTES ((size_t)1 << 20)
 #define HEAD_BYTES ((size_t)64 << 10)
 #define POLL_MS 60000
-#define KEPT_CONNECTIONS 8L
+#define KEPT_CONNECTIONS 8
 
 /* What is used of libcurl, found when the first request comes. */
 #define FUNCTIONS(X)                                                                                         \
@@ -476,7 +476,9 @@ static enum mf_code open_once(struct mf_fetcher *fetcher, struct mf_error *err)
         fetcher->curl.global_cleanup();
         return mf_fail_memory(err);
     }
-    fetcher->curl.multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
+    fetcher->curl.multi_setopt(
+        fetcher->multi, CURLMOPT_MAXCONNECTS,
+        (long)(fetcher->config.running > RUNNING ? fetcher->config.running : KEPT_CONNECTIONS));
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -486,9 +486,22 @@ static struct mf_str reachable(const struct server *s)
     return mf_str_trim(scheme == SIZE_MAX ? s->url : mf_str_skip(s->url, scheme + 3), MF_STR("/"));
 }
 
+static struct mf_str variable_of(const struct mf_object_variables *variables, const char *name)
+{
+    for (size_t i = 0; i < variables->count; i++) {
+        if (strcmp(variables->items[i].name, name) == 0)
+            return variables->items[i].value;
+    }
+    return MF_STR_EMPTY;
+}
+
 static enum mf_code start_mirror(struct server *s, struct mf_error *err)
 {
+    struct mf_object_variables variables;
     const char *ca = text(s, MF_CONF_OUTGOING_CA);
+    enum mf_code code = mf_objects_variables(s->objects, s->arena, &variables, err);
+    if (code != MF_OK)
+        return code;
     struct mf_mirror_config config = {
         .sys = s->sys,
         .store = s->store,
@@ -496,11 +509,11 @@ static enum mf_code start_mirror(struct server *s, struct mf_error *err)
         .endpoint = reachable(s),
         .endpoint_tls = mf_str_starts(s->url, MF_STR("https://")),
         .task_secret = mf_auth_task_secret(s->auth),
-        .s3_endpoint = s->url,
-        .s3_access_key = s->keys.access,
-        .s3_secret_key = s->keys.secret,
+        .s3_endpoint = variable_of(&variables, "FLYTE_AWS_ENDPOINT"),
+        .s3_access_key = variable_of(&variables, "FLYTE_AWS_ACCESS_KEY_ID"),
+        .s3_secret_key = variable_of(&variables, "FLYTE_AWS_SECRET_ACCESS_KEY"),
     };
-    enum mf_code code = mf_kubernetes_config(s->arena, s->config, &config, err);
+    code = mf_kubernetes_config(s->arena, s->config, &config, err);
     return code == MF_OK ? mf_mirror_start(&config, &s->mirror, err) : code;
 }
 

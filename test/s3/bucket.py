@@ -203,8 +203,20 @@ def virtual_hosts(_):
     peer.kill()
 
 
+def interoperable(_):
+    """gs://, by the interface that Cloud Storage shares with S3; another server stands in for it."""
+    peer = Versity("google", "--region", "auto").start()
+    with Server("--object-store", "gs://flows/team", "--s3-endpoint", peer.url, name="google-server",
+                env=environment(peer)) as server:
+        run = server.create_run(shell_task('test -z "$FLYTE_AWS_ENDPOINT"'), inputs=inputs("clouds"))
+        check(input_text(server, run) == "clouds", "read back")
+        check(data_of(server, run)["inputsUri"].startswith("gs://flows/team/"), "tasks see Google's own names")
+        check(server.wait_run(run)["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", "and use their own keys")
+    peer.kill()
+
+
 COMMON = [uploads_and_links, inputs_and_outputs, large_inputs, complaints, outage, what_was_embedded_stays]
-OF_VERSITY = [silence, over_tls, virtual_hosts]
+OF_VERSITY = [silence, over_tls, virtual_hosts, interoperable]
 
 
 def main():

@@ -492,7 +492,10 @@ static void what_is_wrong_at_start_is_told(void **state)
     } cases[] = {
         {{.status = 404, .body = "<Error><Code>NoSuchBucket</Code></Error>"},
          "there is no bucket \"flows\" at 127.0.0.1"},
+        {{.status = 404}, "there is no bucket"},
         {{.status = 403, .body = "<Error><Code>InvalidAccessKeyId</Code></Error>"},
+         "does not know the access key"},
+        {{.status = 404, .body = "<Error><Code>InvalidAccessKeyId</Code></Error>"},
          "does not know the access key"},
         {{.status = 403, .body = "<Error><Code>SignatureDoesNotMatch</Code></Error>"},
          "the secret key of AWS_ACCESS_KEY_ID does not belong to the access key"},
