@@ -317,6 +317,7 @@ void mf_mirror_look(struct mf_mirror *mirror)
     mirror->looking = true;
     look->after = mirror->seen_seq;
     look->open_rows = mirror->twin_count < MF_TWINS_MAX;
+    mirror->full = !look->open_rows;
     mirror->look_again = list_dirty(mirror, look);
     mf_mirror_step_work(step, work, after);
 }

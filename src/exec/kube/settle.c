@@ -90,8 +90,9 @@ static void settle_over(struct mf_twin *twin, int64_t now)
     } else if (twin->there == MF_THERE_REMOVING) {
         settle_removing(twin, now);
     } else if (twin->finished) {
+        bool crowded = twin->run->mirror->twin_count > MF_TWINS_MAX / 2; /* those that live need the room */
         if (twin->removal_at == 0)
-            twin->removal_at = now + twin->run->mirror->config.retention_ns;
+            twin->removal_at = now + (crowded ? 0 : twin->run->mirror->config.retention_ns);
         if (now >= twin->removal_at && now >= twin->retry_at)
             queue_removal(twin);
         else

@@ -111,6 +111,7 @@ struct mf_mirror {
     struct mf_work wake, stop_work, start_work;
     _Atomic bool wake_posted;
     int64_t seen_seq;
+    bool full; /* what is queued beyond MF_TWINS_MAX waits in the store */
     bool looking, look_again, loaded, stopping, stopped;
     bool started, subscribed; /* of the thread that starts and stops */
     size_t unsynced;          /* clusters that have not told yet what they have */

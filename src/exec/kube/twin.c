@@ -160,6 +160,8 @@ void mf_twin_forget(struct mf_twin *twin)
     mirror->twin_count--;
     atomic_store(&mirror->shown_twins, mirror->twin_count);
     drop_run(run);
+    if (mirror->full && mirror->twin_count < MF_TWINS_MAX / 4 * 3)
+        mf_mirror_wake(mirror);
 }
 
 static void free_value(void *twin)
