@@ -30,12 +30,12 @@ def ended(server):
         return db.execute("SELECT count(*) FROM action WHERE phase = 5").fetchone()[0]
 
 
-def run_executor(cluster, folder):
+def run_executor(cluster, folder, share):
     """In a process of its own; returns its id."""
     pid = os.fork()
     if pid == 0:
         from executor import Executor
-        with Executor(cluster, folder, process=False):
+        with Executor(cluster, folder, process=False, share=share):
             signal.pause()
     return pid
 
@@ -79,14 +79,15 @@ def main(folder):
             print(f"abort: marked in {marked:.2f} s, confirmed gone in {time.monotonic() - begin:.1f} s; "
                   f"{metric(server, 'mayfly_kubernetes_removed_total'):.0f} requests to delete")
             count = COUNT // 2
-            executor = run_executor(cluster, f"{folder}/executor")
+            executors = [run_executor(cluster, f"{folder}/executor-{i}", (i, 2)) for i in range(2)]
             begin = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda _: server.create_run(task), range(count)))
             eventually(lambda: ended(server) == count, "all have ended", 600)
             seconds = time.monotonic() - begin
-            os.kill(executor, signal.SIGKILL)
-            os.waitpid(executor, 0)
+            for executor in executors:
+                os.kill(executor, signal.SIGKILL)
+                os.waitpid(executor, 0)
             print(f"{count} runs through their whole life: {count / seconds:.0f}/s")
 
 
