@@ -99,6 +99,63 @@ def failures_and_retries(_cluster, server):
     check("ExitCode7" in json.dumps(action), action)
 
 
+def time_limits(cluster, server):
+    limits = {"deadline": ({"timeouts": {"deadline": "1s"}}, "DEADLINE_EXCEEDED"),
+              "max_runtime": ({"timeout": "1s"}, "MAX_RUNTIME_EXCEEDED")}
+    runs = {name: server.create_run(shell_task("sleep 600", **metadata)) for name, (metadata, _) in limits.items()}
+    gate = FOLDER / "gate-condition"
+    parent = server.create_run(shell_task(f"while [ ! -e {gate} ]; do sleep 0.05; done"))
+    server.call(ACTIONS, "Enqueue", {"action": {
+        "actionId": action_id(parent, "ask"), "parentActionName": "a0", "runOutputBase": "s3://mayfly/out/",
+        "inputUri": "s3://mayfly/in/inputs.pb",
+        "condition": {"name": "ask", "type": {"simple": "BOOLEAN"}, "timeout": "1s"}}})
+    for name, run in runs.items():
+        action = server.wait_run(run)
+        check(action["status"]["phase"] == "ACTION_PHASE_TIMED_OUT", f"{name}: {action['status']}")
+        check(limits[name][1] in json.dumps(action), action)
+        eventually(lambda run=run: not resource(cluster, run), "its resource goes")
+    eventually(lambda: phase_of(server, parent, "ask") == "TIMED_OUT", "nobody has answered")
+    check(not resource(cluster, parent, "ask"), "a condition needs no resource")
+    gate.touch()
+    server.wait_run(parent)
+
+
+def a_failed_child_begins_again_with_its_parent(cluster, server):
+    gates = [FOLDER / "gate-first", FOLDER / "gate-second"]
+    wait = "while [ ! -e {} ]; do sleep 0.05; done"
+    script = f"if [ $FLYTE_ATTEMPT_NUMBER = 0 ]; then {wait.format(gates[0])}; exit 1; fi; {wait.format(gates[1])}"
+    run = server.create_run(shell_task(script, retries=1))
+    eventually(lambda: resource(cluster, run), "the parent is there")
+    enqueue(server, run, "kid", "a0", f"[ -e {gates[0]} ]")
+    eventually(lambda: phase_of(server, run, "kid") == "FAILED", "the child has failed")
+    first = resource(cluster, run, "kid")["metadata"]["uid"]
+    gates[0].touch()
+
+    def again():
+        status = server.run_action(run)["status"]
+        return status["attempts"] == 2 and status["phase"] == "ACTION_PHASE_RUNNING"
+    eventually(again, "the parent tries again")
+    enqueue(server, run, "kid", "a0", f"[ -e {gates[0]} ]")
+    eventually(lambda: phase_of(server, run, "kid") == "SUCCEEDED", "the child's next attempt ends well")
+    kid = resource(cluster, run, "kid")
+    check(kid["metadata"]["uid"] != first and kid["spec"]["runOutputBase"].endswith("/from-attempt-2"), kid)
+    details = server.call(RUNS, "GetActionDetails", {"actionId": action_id(run, "kid")})["details"]
+    check(details["status"]["attempts"] == 2, details["status"])
+    gates[1].touch()
+    check(server.wait_run(run)["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", "and the parent's")
+
+
+def every_run_runs_once_however_often_the_server_dies(_cluster, server):
+    runs = []
+    for _ in range(4):
+        runs += [server.create_run(shell_task(f"echo x >> {FOLDER}/once-$RUN_NAME")) for _ in range(10)]
+        server.kill()
+        server.start()
+    for run in runs:
+        check(server.wait_run(run)["status"]["phase"] == "ACTION_PHASE_SUCCEEDED", run)
+        check((FOLDER / f"once-{run}").read_text() == "x\n", f"{run} ran more than once")
+
+
 def an_abort_takes_the_tree(cluster, server):
     files = [FOLDER / f"abort-{name}" for name in ("a0", "b", "c")]
     script = "echo $$ > {}; sleep 600"
@@ -218,6 +275,12 @@ def many_at_once(cluster, server):
     print(f"{count} runs, each a TaskAction through its phases: {count / (time.monotonic() - begin):.0f}/s")
 
 
+PARTS = (starts_only_when_it_can_work, writes_what_flyte_reads, failures_and_retries, time_limits,
+         a_failed_child_begins_again_with_its_parent, every_run_runs_once_however_often_the_server_dies,
+         an_abort_takes_the_tree, a_deleted_resource_is_an_abort, nothing_is_lost_when_the_server_is_killed,
+         quotas_and_collisions, the_api_server_may_be_killed)
+
+
 def main():
     with Cluster(FOLDER / "cluster") as cluster:
         missing_definition_is_told(cluster)
@@ -232,10 +295,7 @@ def main():
         flags = ("--executor", "kubernetes", "--kubeconfig", FOLDER / "kubeconfig", "--kube-retention", "3s")
         with Server(*flags) as server:
             with Executor(cluster, FOLDER / "pods"):
-                for part in (starts_only_when_it_can_work, writes_what_flyte_reads, failures_and_retries,
-                             an_abort_takes_the_tree, a_deleted_resource_is_an_abort,
-                             nothing_is_lost_when_the_server_is_killed, quotas_and_collisions,
-                             the_api_server_may_be_killed):
+                for part in PARTS:
                     if len(sys.argv) > 1 and part.__name__ not in sys.argv[1:]:
                         continue
                     begin = time.monotonic()
