@@ -120,6 +120,11 @@ static double kubernetes_failed(const struct reading *r)
     return (double)r->mirror.failed;
 }
 
+static double kubernetes_stragglers(const struct reading *r)
+{
+    return (double)r->mirror.stragglers;
+}
+
 static double kubernetes_unreachable(const struct reading *r)
 {
     return (double)r->mirror.unreachable;
@@ -148,6 +153,9 @@ static const struct metric metrics_table[] = {
     {"mayfly_kubernetes_removed_total", "counter", "TaskActions deleted.", kubernetes_removed},
     {"mayfly_kubernetes_failed_total", "counter", "Requests to create or delete one that have failed.",
      kubernetes_failed},
+    {"mayfly_kubernetes_stragglers", "gauge",
+     "TaskActions that were deleted a while ago and are still there; their executor has to let go of them.",
+     kubernetes_stragglers},
     {"mayfly_kubernetes_clusters_unreachable", "gauge", "Clusters that cannot be followed now.",
      kubernetes_unreachable},
 };

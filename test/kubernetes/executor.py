@@ -154,8 +154,9 @@ class Executor:
             process = self.known.get(resource["metadata"]["uid"])
         if process:
             self.kill(process)
-        if resource["metadata"].get("finalizers"):
-            self.patch(resource, {"metadata": {"finalizers": None}})
+        finalizers = resource["metadata"].get("finalizers", [])
+        if FINALIZER in finalizers:
+            self.patch(resource, {"metadata": {"finalizers": [name for name in finalizers if name != FINALIZER]}})
 
     @staticmethod
     def kill(process):

@@ -172,6 +172,22 @@ def an_abort_takes_the_tree(cluster, server):
     eventually(lambda: not resources(cluster, f"flyte.org/run={run}"), "and their resources")
 
 
+def stragglers_are_shown(cluster, server):
+    def stragglers():
+        page = server.request("GET", "/metrics")[2].decode()
+        return page.split("\nmayfly_kubernetes_stragglers ")[1].split("\n")[0]
+    run = server.create_run(shell_task("sleep 600"))
+    eventually(lambda: server.phase(run) == "ACTION_PHASE_RUNNING", "it runs")
+    path = f"{API}/namespaces/{NAMESPACE}/taskactions/{run}-a0"
+    cluster.must("PATCH", path, {"metadata": {"finalizers": ["flyte.org/plugin-finalizer", "example.org/held"]}},
+                 content_type="application/merge-patch+json")
+    server.call(RUNS, "AbortRun", {"runId": run_id(run)})
+    check(server.phase(run) == "ACTION_PHASE_ABORTED", "the run itself is aborted at once")
+    eventually(lambda: stragglers() == "1", "its resource does not go", 60)
+    cluster.must("PATCH", path, {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
+    eventually(lambda: stragglers() == "0" and not resource(cluster, run), "it goes at last")
+
+
 def a_deleted_resource_is_an_abort(cluster, server):
     run = server.create_run(shell_task("sleep 600"))
     eventually(lambda: server.phase(run) == "ACTION_PHASE_RUNNING", "it runs")
@@ -277,8 +293,8 @@ def many_at_once(cluster, server):
 
 PARTS = (starts_only_when_it_can_work, writes_what_flyte_reads, failures_and_retries, time_limits,
          a_failed_child_begins_again_with_its_parent, every_run_runs_once_however_often_the_server_dies,
-         an_abort_takes_the_tree, a_deleted_resource_is_an_abort, nothing_is_lost_when_the_server_is_killed,
-         quotas_and_collisions, the_api_server_may_be_killed)
+         an_abort_takes_the_tree, stragglers_are_shown, a_deleted_resource_is_an_abort,
+         nothing_is_lost_when_the_server_is_killed, quotas_and_collisions, the_api_server_may_be_killed)
 
 
 def main():

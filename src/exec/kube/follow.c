@@ -62,11 +62,7 @@ static void lose(struct mf_twin *twin, const char *why)
     bool never_began = twin->phase == MF_PHASE_QUEUED || twin->phase == MF_PHASE_WAITING_FOR_RESOURCES;
     bool asked_for = twin->over || twin->asked || twin->kind != MF_ACTION_TASK;
     bool finished = twin->finished; /* and its end is told, or on its way */
-    twin->there = MF_THERE_NOT;
-    twin->finished = twin->asked = false;
-    twin->asked_again = 0;
-    twin->uid[0] = '\0';
-    twin->removal_at = 0;
+    mf_twin_is_gone(twin);
     if (!asked_for && !finished && (why || !never_began))
         mf_twin_lost(twin, why ? why : "its TaskAction is no longer in the cluster");
     mf_twin_settle(twin);

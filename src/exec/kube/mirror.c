@@ -181,6 +181,7 @@ void mf_mirror_stats(const struct mf_mirror *mirror, struct mf_mirror_stats *out
         .removed = atomic_load(&mirror->removed),
         .failed = atomic_load(&mirror->failed),
         .actions = atomic_load(&mirror->shown_twins),
+        .stragglers = atomic_load(&mirror->stragglers),
         .unreachable = atomic_load(&mirror->unreachable),
     };
 }

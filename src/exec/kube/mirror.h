@@ -50,6 +50,7 @@ void mf_mirror_free(struct mf_mirror *mirror); /* after stop; NULL is fine */
 struct mf_mirror_stats {
     uint64_t created, removed, failed; /* requests */
     size_t actions;                    /* that are looked after, finished ones in their retention too */
+    size_t stragglers;                 /* resources that were asked to go, and do not */
     size_t unreachable;                /* clusters that cannot be followed now */
 };
 void mf_mirror_stats(const struct mf_mirror *mirror, struct mf_mirror_stats *out); /* any thread */

@@ -39,9 +39,7 @@ static void on_removed(struct mf_kube_request *request)
     mf_cluster_heard(twin->run->cluster, request->code);
     /* ABORTED: what bears the name now is another resource than ours. */
     if (request->code == MF_NOT_FOUND || request->code == MF_ABORTED) {
-        twin->there = MF_THERE_NOT;
-        twin->asked = false;
-        twin->uid[0] = '\0';
+        mf_twin_is_gone(twin);
     } else if (request->code != MF_OK) {
         try_later(removal, &request->err);
         return;
@@ -84,7 +82,7 @@ static void after_work(struct mf_mirror_step *step)
     struct removal *removal = MF_CONTAINER(step, struct removal, step);
     struct mf_twin *twin = step->twin;
     if (step->code == MF_NOT_FOUND) { /* the run was deleted: nobody will ask */
-        twin->there = MF_THERE_NOT;
+        mf_twin_is_gone(twin);
         end(removal);
         return;
     }

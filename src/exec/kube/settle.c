@@ -9,7 +9,6 @@
 #define BACKOFF_MAX_NS (60 * MF_SECOND_NS)
 #define CASCADE_NS (5 * MF_SECOND_NS) /* a resource that has not gone by then is asked to, again */
 #define CASCADE_MAX_NS (300 * MF_SECOND_NS)
-#define STRAGGLER 4 /* asked so often, it is worth a line in the log */
 #define PARENT_NS (MF_SECOND_NS / 5)
 #define PUMP_MS 10
 
@@ -74,7 +73,9 @@ static void settle_removing(struct mf_twin *twin, int64_t now)
         mf_twin_due(twin);
         return;
     }
-    if (++twin->asked_again >= STRAGGLER)
+    if (++twin->asked_again == MF_STRAGGLER)
+        atomic_fetch_add(&twin->run->mirror->stragglers, 1);
+    if (twin->asked_again >= MF_STRAGGLER)
         mf_log(
             MF_LOG_WARN, "exec",
             "the TaskAction of %s, run %lld, does not go; does its executor run, which has to let go of it?",

@@ -25,6 +25,7 @@
 #define MF_MIRROR_ROWS 512  /* rows of a look into the store */
 #define MF_MIRROR_RETRY_MS 1000
 #define MF_UID_MAX 48
+#define MF_STRAGGLER 2 /* a resource that has been asked to go so often again */
 
 enum mf_there {
     MF_THERE_NOT,      /* no resource */
@@ -121,7 +122,7 @@ struct mf_mirror {
     pthread_mutex_t lock;
     struct mf_mirror_run *dirty; /* guarded by lock */
     _Atomic uint64_t created, removed, failed;
-    _Atomic size_t shown_twins, unreachable;
+    _Atomic size_t shown_twins, unreachable, stragglers;
 };
 
 /* ---- twins (twin.c) ---- */
@@ -132,6 +133,7 @@ struct mf_twin *mf_twin_get(struct mf_mirror *mirror, int64_t run_id, struct mf_
 void mf_twin_forget(struct mf_twin *twin);
 void mf_twin_queue(struct mf_twin *twin, struct mf_list *queue);
 void mf_twin_unqueue(struct mf_twin *twin);
+void mf_twin_is_gone(struct mf_twin *twin);       /* its resource is */
 bool mf_mirror_follow(struct mf_mirror_run *run); /* of its changes in the store */
 void mf_mirror_free_tables(struct mf_mirror *mirror);
 

@@ -135,6 +135,17 @@ void mf_twin_unqueue(struct mf_twin *twin)
     twin->queue = NULL;
 }
 
+void mf_twin_is_gone(struct mf_twin *twin)
+{
+    if (twin->asked_again >= MF_STRAGGLER)
+        atomic_fetch_sub(&twin->run->mirror->stragglers, 1);
+    twin->there = MF_THERE_NOT;
+    twin->finished = twin->asked = false;
+    twin->asked_again = 0;
+    twin->removal_at = 0;
+    twin->uid[0] = '\0';
+}
+
 void mf_twin_queue(struct mf_twin *twin, struct mf_list *queue)
 {
     struct mf_mirror_run *run = twin->run;
