@@ -18,6 +18,7 @@
 #define DELAY_MIN_MS 250
 #define DELAY_MAX_MS 30000
 #define VERSION_MAX 64
+#define TOKEN_MAX 4096
 
 enum state { WAITING, LISTING, WATCHING, STOPPED };
 
@@ -156,6 +157,22 @@ static void keep_version(struct mf_kube_watch *watch, struct mf_str version)
 
 /* ---- lists ---- */
 
+static void go_on_with(struct mf_kube_watch *watch, struct mf_str rest)
+{
+    char token[TOKEN_MAX];
+    struct mf_error err;
+    if (rest.len > sizeof token) {
+        fail(watch,
+             mf_fail(&err, MF_UNAVAILABLE, "cluster %.*s: a list is to be gone on with by %zu bytes",
+                     MF_FMT(mf_kube_name(watch->config.kube)), rest.len),
+             &err);
+        return;
+    }
+    memcpy(token, rest.ptr, rest.len); /* it is in the memory that is used again */
+    mf_arena_reset(watch->request_arena);
+    list(watch, mf_str_make(token, rest.len));
+}
+
 static void on_page(struct mf_kube_request *request)
 {
     struct mf_kube_watch *watch = MF_CONTAINER(request, struct mf_kube_watch, list);
@@ -178,11 +195,7 @@ static void on_page(struct mf_kube_request *request)
         watch->config.on_object(watch->config.ctx, mf_node_item(items, i));
     struct mf_str rest = mf_node_text(request->answer, "metadata/continue");
     if (rest.len > 0) {
-        char token[4096];
-        size_t len = rest.len < sizeof token ? rest.len : 0;
-        memcpy(token, rest.ptr, len);
-        mf_arena_reset(watch->request_arena);
-        list(watch, mf_str_make(token, len));
+        go_on_with(watch, rest);
         return;
     }
     keep_version(watch, mf_node_text(request->answer, "metadata/resourceVersion"));

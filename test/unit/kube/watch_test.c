@@ -179,6 +179,20 @@ static void trouble_is_told_and_tried_again(void **state)
     end(&w);
 }
 
+static void a_place_too_long_to_go_on_from_is_trouble(void **state)
+{
+    (void)state;
+    static char page[6000];
+    memset(page, 'x', sizeof page);
+    const char head[] = "{\"items\":[],\"metadata\":{\"continue\":\"";
+    memcpy(page, head, sizeof head - 1);
+    memcpy(page + sizeof page - 5, "\"}}", 4);
+    const struct peer_step steps[] = {{.status = 200, .body = page}};
+    struct world w;
+    assert_string_equal(follow(&w, steps, 1, "!unavailable "), "L !unavailable ");
+    end(&w);
+}
+
 static void it_stops_also_while_it_waits(void **state)
 {
     (void)state;
@@ -199,6 +213,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_ends_is_taken_up_where_it_was),
         cmocka_unit_test(what_the_server_has_forgotten_is_listed_anew),
         cmocka_unit_test(trouble_is_told_and_tried_again),
+        cmocka_unit_test(a_place_too_long_to_go_on_from_is_trouble),
         cmocka_unit_test(it_stops_also_while_it_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
