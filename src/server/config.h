@@ -147,7 +147,7 @@ enum mf_config_type {
     X(KUBECONFIG, "kubeconfig", PATH, 0, 0, "",                                                              \
       "File that tells how to reach clusters. Empty: the server runs in a pod of its cluster.")              \
     X(KUBE_CONTEXTS, "kube-contexts", LIST, 0, 0, "",                                                        \
-      "Contexts of that file, one for each cluster; a run goes to the one its cluster pool names, else to "  \
+      "Contexts of that file, one for each cluster; a run goes to the one its queue names, else to "         \
       "the first. Empty: the current one.")                                                                  \
     X(KUBE_NAMESPACE, "kube-namespace", TEXT, 0, 0, "{project}-{domain}",                                    \
       "Namespace of a run's TaskActions. Without {project} and {domain} runs of one name collide.")          \

@@ -90,7 +90,7 @@ enum mf_code mf_mirror_read_found(struct mf_db *db, struct mf_arena *arena, stru
         return code == MF_NOT_FOUND ? MF_OK : code;
     found->run_created_at = run.created_at;
     if (pb_decode(arena, &pb_task_RunSpec_type, run.run_spec, &spec, NULL) == MF_OK)
-        found->cluster = ((const struct pb_task_RunSpec *)spec)->cluster_pool;
+        found->cluster = ((const struct pb_task_RunSpec *)spec)->queue;
     return read_spec(db, arena, found, err);
 }
 

@@ -8,8 +8,9 @@
  * remembered but the two, and a request that is sent twice does no harm, since a resource is known by its
  * name and by the run it carries in an annotation.
  *
- * A run's resources are in one cluster (the one that its cluster_pool names, else the first) and in one
- * namespace, made from a template. Each is owned by that of its parent: to abort a run is to delete a0's.
+ * A run's resources are in one cluster (the one whose context bears the name of its queue, else the first)
+ * and in one namespace, made from a template. Each is owned by that of its parent: to abort a run is to
+ * delete a0's.
  *
  * Runs a loop of its own, and a thread for the requests to each cluster.
  */
