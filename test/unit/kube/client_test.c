@@ -5,6 +5,7 @@
 #include "peer.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A loop of the test's own; it ends when the requests are done. */
 struct world {
@@ -19,14 +20,19 @@ struct asked {
     struct world *world;
 };
 
-static void begin(struct world *w, const struct peer_step *steps, size_t count)
+static void begin_with(struct world *w, const struct peer_step *steps, size_t count, const char *token_file)
 {
     struct mf_error err;
     *w = (struct world){.peer = peer_new(steps, count)};
     assert_int_equal(mf_loop_new(&w->loop, &err), MF_OK);
-    const struct mf_kube_config config = {
-        .sys = mf_sys_real(), .loop = w->loop, .access = peer_access(w->peer)};
+    struct mf_kube_config config = {.sys = mf_sys_real(), .loop = w->loop, .access = peer_access(w->peer)};
+    config.access.token_file = token_file;
     assert_int_equal(mf_kube_open(&config, &w->kube, &err), MF_OK);
+}
+
+static void begin(struct world *w, const struct peer_step *steps, size_t count)
+{
+    begin_with(w, steps, count, NULL);
 }
 
 static void end(struct world *w)
@@ -83,6 +89,33 @@ static void a_request_carries_the_token_and_brings_json(void **state)
     assert_non_null(strstr(request, "POST /api/v1/pods?limit=1 HTTP/1.1"));
     assert_non_null(strstr(request, "authorization: Bearer secret\r\n"));
     assert_non_null(strstr(request, "content-type: application/json\r\n"));
+    forget(&asked);
+    end(&w);
+}
+
+static void a_token_may_be_in_a_file(void **state)
+{
+    (void)state;
+    static const struct peer_step steps[] = {{.status = 200, .body = "{}"}};
+    struct world w;
+    struct asked asked = {0};
+    struct mf_error err;
+    char file[] = "/tmp/mayfly-token-XXXXXX";
+    close(mkstemp(file));
+    assert_int_equal(mf_write_file(mf_sys_real(), file, MF_STR("from a file\n"), 0600, &err), MF_OK);
+    begin_with(&w, steps, 1, file);
+    ask(&w, &asked);
+    run(&w);
+    assert_non_null(strstr(peer_request(w.peer, 0), "authorization: Bearer from a file\r\n"));
+    forget(&asked);
+    end(&w);
+    unlink(file);
+    /* One that cannot be read again leaves what there was. */
+    asked = (struct asked){0};
+    begin_with(&w, steps, 1, file);
+    ask(&w, &asked);
+    run(&w);
+    assert_non_null(strstr(peer_request(w.peer, 0), "authorization: Bearer secret\r\n"));
     forget(&asked);
     end(&w);
 }
@@ -162,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_carries_the_token_and_brings_json),
+        cmocka_unit_test(a_token_may_be_in_a_file),
         cmocka_unit_test(refusals_have_codes_and_advice),
         cmocka_unit_test(a_busy_server_is_asked_again),
         cmocka_unit_test(what_runs_ends_with_the_client),
