@@ -291,6 +291,22 @@ def many_at_once(cluster, server):
     print(f"{count} runs, each a TaskAction through its phases: {count / (time.monotonic() - begin):.0f}/s")
 
 
+def runs_take_turns(cluster):
+    """And two servers in one cluster leave each other's resources alone; nobody runs them here."""
+    with Server("--executor", "kubernetes", "--kubeconfig", FOLDER / "kubeconfig", "--kube-instance", "other",
+                "--kube-create-rate", "20", name="other") as server:
+        first = server.create_run(shell_task("true"))
+        for number in range(200):
+            enqueue(server, first, f"c{number}", "a0", "true")
+        second = server.create_run(shell_task("true"))
+        eventually(lambda: resource(cluster, second), "the second run has its turn")
+        there = len(resources(cluster, f"flyte.org/run={first}"))
+        check(there < 150, f"only after {there} of the first")
+        server.call(RUNS, "AbortRun", {"runId": run_id(first)})
+        eventually(lambda: not resources(cluster, f"flyte.org/run={first}"), "all of it goes")
+        check(resource(cluster, second), "the other stays")
+
+
 PARTS = (starts_only_when_it_can_work, writes_what_flyte_reads, failures_and_retries, time_limits,
          a_failed_child_begins_again_with_its_parent, every_run_runs_once_however_often_the_server_dies,
          an_abort_takes_the_tree, stragglers_are_shown, a_deleted_resource_is_an_abort,
@@ -319,6 +335,7 @@ def main():
                     print(f"{part.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
             with Executor(cluster, FOLDER / "quick", process=False):
                 many_at_once(cluster, server)
+            runs_take_turns(cluster)
 
 
 main()
