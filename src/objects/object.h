@@ -5,9 +5,9 @@
  * for what it holds.
  *
  * Functions block on disk or, with a bucket elsewhere, on the network, there with a deadline of half a
- * minute; while that bucket is known to be out of reach they fail at once. Call them on worker threads or the
- * executor's helpers, never on an I/O thread or the writer (but for mf_object_put_tx, which is made for the
- * writer).
+ * minute; while that bucket is known to be out of reach they fail at once. Of the workers one always stays
+ * free of them. Call them on worker threads or the executor's helpers, never on an I/O thread or the writer
+ * (but for mf_object_put_tx, which is made for the writer).
  */
 #ifndef MF_OBJECTS_OBJECT_H
 #define MF_OBJECTS_OBJECT_H
@@ -24,7 +24,7 @@ struct mf_bucket_config {
     const char *region;  /* NULL or "": AWS_REGION, AWS_DEFAULT_REGION, else us-east-1; for gs:// auto */
     const char *ca_file; /* PEM of the authorities that are trusted; NULL or "": the system's */
     enum mf_path_style { MF_PATH_STYLE_AUTO, MF_PATH_STYLE_ON, MF_PATH_STYLE_OFF } path_style;
-    uint32_t readers; /* calls that may wait for an answer at once; 0: 8 */
+    uint32_t readers; /* threads that may wait for an answer at once, RPC workers apart; 0: 64 */
     /* A variable of the environment, or NULL. */
     const char *(*variable)(void *ctx, const char *name);
     void *variable_ctx;

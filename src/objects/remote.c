@@ -4,10 +4,12 @@
 #include "base/list.h"
 #include "base/time.h"
 #include "objects/presign.h"
+#include "rpc/workers.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define RUNNING 32
 #define WAITING 4096
@@ -20,6 +22,7 @@
 #define ANSWER_MAX ((size_t)1 << 20)
 #define ERROR_MAX ((size_t)64 << 10) /* an error may be longer than what was asked for */
 #define RETRY_AFTER_MAX_S 5
+#define PATIENCE_NS MF_SECOND_NS
 
 /* ---- open and close ---- */
 
@@ -32,6 +35,7 @@ enum mf_code mf_remote_new(const struct mf_sys *sys, const struct mf_bucket_conf
     remote->sys = sys;
     remote->arena = mf_arena_new(0);
     pthread_mutex_init(&remote->lock, NULL);
+    pthread_cond_init(&remote->room, NULL);
     enum mf_code code = remote->arena ? mf_remote_configure(remote, config, err) : mf_fail_memory(err);
     const struct mf_fetcher_config fetcher = {
         .sys = sys,
@@ -73,6 +77,7 @@ void mf_remote_free(struct mf_remote *remote)
         return;
     mf_fetcher_free(remote->fetcher);
     mf_credentials_free(remote->credentials);
+    pthread_cond_destroy(&remote->room);
     pthread_mutex_destroy(&remote->lock);
     mf_arena_free(remote->arena);
     free(remote);
@@ -337,19 +342,34 @@ void mf_remote_forget_thread(void)
     OPENSSL_thread_stop();
 }
 
-static bool enter(struct mf_remote *remote)
+/* One worker always stays free for calls that need no bucket. Whoever finds no room waits for a moment,
+ * unless the server has not answered anybody for so long. */
+static bool enter(struct mf_remote *remote, bool worker)
 {
+    const struct mf_sys *sys = remote->sys;
+    uint32_t most = remote->readers_max;
+    bool room;
+    if (worker)
+        most = mf_workers_here() > 1 ? (uint32_t)mf_workers_here() - 1 : 1;
     pthread_mutex_lock(&remote->lock);
-    bool room = remote->readers < remote->readers_max;
-    remote->readers += room;
+    if (remote->readers[0] + remote->readers[1] == 0)
+        remote->moved_ns = mf_mono_ns(sys);
+    while (!(room = remote->readers[worker] < most) && mf_mono_ns(sys) - remote->moved_ns < PATIENCE_NS) {
+        int64_t until_ns = mf_wall_ns(sys) + PATIENCE_NS;
+        const struct timespec until = {.tv_sec = until_ns / MF_SECOND_NS, .tv_nsec = until_ns % MF_SECOND_NS};
+        pthread_cond_timedwait(&remote->room, &remote->lock, &until);
+    }
+    remote->readers[worker] += room;
     pthread_mutex_unlock(&remote->lock);
     return room;
 }
 
-static void leave(struct mf_remote *remote)
+static void leave(struct mf_remote *remote, bool worker)
 {
     pthread_mutex_lock(&remote->lock);
-    remote->readers--;
+    remote->readers[worker]--;
+    remote->moved_ns = mf_mono_ns(remote->sys);
+    pthread_cond_broadcast(&remote->room);
     pthread_mutex_unlock(&remote->lock);
 }
 
@@ -359,10 +379,12 @@ enum mf_code mf_remote_run(struct mf_remote *remote, struct mf_arena *arena, str
 {
     struct run run;
     struct running running = {.call = *call, .run = &run};
-    if (!enter(remote))
-        return mf_fail(err, MF_RESOURCE_EXHAUSTED,
-                       "%u calls wait for the object store already; try again in a moment",
-                       remote->readers_max);
+    bool worker = mf_workers_here() > 0;
+    if (!enter(remote, worker))
+        return mf_fail(
+            err, MF_UNAVAILABLE,
+            "the object store %.*s is slow, and many calls wait for it already; try again in a moment",
+            MF_FMT(remote->base));
     run_init(&run);
     run.arena = arena;
     run.read = read;
@@ -371,7 +393,7 @@ enum mf_code mf_remote_run(struct mf_remote *remote, struct mf_arena *arena, str
     running.call.done = run_done;
     mf_remote_start(remote, &running.call);
     enum mf_code code = run_wait(&run, err);
-    leave(remote);
+    leave(remote, worker);
     mf_remote_forget_thread();
     return code;
 }

@@ -67,8 +67,8 @@ struct mf_remote_call {
     bool out_of_reach; /* it has failed because the server does not answer, or not sensibly */
 };
 void mf_remote_start(struct mf_remote *remote, struct mf_remote_call *call);
-/* Starts it and waits. The answer is copied into the arena and left in call->answer. MF_RESOURCE_EXHAUSTED
- * when too many wait already. */
+/* Starts it and waits. The answer is copied into the arena and left in call->answer. MF_UNAVAILABLE when too
+ * many wait already and the server answers none of them. */
 enum mf_code mf_remote_run(struct mf_remote *remote, struct mf_arena *arena, struct mf_remote_call *call,
                            void (*read)(struct mf_remote_call *call, void *ctx), void *ctx,
                            struct mf_error *err) MF_CHECK_RESULT;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_REGION "us-east-1"
-#define READERS 8
+#define READERS 64
 
 static struct mf_str given(const char *text)
 {

@@ -21,7 +21,11 @@ struct mf_remote {
     uint32_t readers_max;
 
     pthread_mutex_t lock;
-    uint32_t readers; /* guarded by lock, as is what follows: calls that wait in mf_remote_run */
+    pthread_cond_t room;
+    /* Guarded by lock, as is what follows: calls that wait in mf_remote_run, on workers and on other threads,
+     * and when such a call has ended last, or had none before it (monotonic). */
+    uint32_t readers[2];
+    int64_t moved_ns;
     bool stopping;
     bool down;     /* out of reach: calls fail at once */
     bool troubled; /* down, or what a probe does is refused: shown, until a probe or a PUT succeeds */

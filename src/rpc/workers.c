@@ -115,9 +115,17 @@ static struct mf_work *take(struct mf_workers *workers)
     return work;
 }
 
+static _Thread_local int threads_here;
+
+int mf_workers_here(void)
+{
+    return threads_here;
+}
+
 static void *worker_main(void *ctx)
 {
     struct mf_workers *workers = ctx;
+    threads_here = workers->count;
     for (;;) {
         struct mf_work *work = take(workers);
         if (!work)

@@ -23,4 +23,8 @@ _Bool mf_workers_submit_again(struct mf_workers *workers, struct mf_work *work);
 void mf_workers_stop(struct mf_workers *workers);
 void mf_workers_free(struct mf_workers *workers); /* after stop; NULL is fine */
 
+/* How many threads the pool has that this thread is one of; 0: it is none of any. For what blocks for long
+ * and must not take them all. */
+int mf_workers_here(void);
+
 #endif
