@@ -64,6 +64,11 @@ static double per_parse(struct mf_zones *zones, size_t row, struct mf_cron *cron
     return (double)(spent_ns() - begin) / REPEATS;
 }
 
+static int64_t anywhere(int i)
+{
+    return BEGIN + (int64_t)((uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) % (uint64_t)YEARS_30);
+}
+
 static double per_next(const struct mf_schedule *schedule, bool in_a_row)
 {
     int64_t at = BEGIN;
@@ -74,11 +79,21 @@ static double per_next(const struct mf_schedule *schedule, bool in_a_row)
         if (!mf_schedule_next(schedule, 0, at, &next))
             next = BEGIN;
         sum += next;
-        uint64_t anywhere = (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15) % (uint64_t)YEARS_30;
-        at = in_a_row && next < BEGIN + YEARS_30 ? next : BEGIN + (int64_t)anywhere;
+        at = in_a_row && next < BEGIN + YEARS_30 ? next : anywhere(i);
     }
     double ns = (double)(spent_ns() - begin) / REPEATS;
     return sum == 0 ? 0 : ns; /* so that the search is not left out */
+}
+
+static double per_last(const struct mf_schedule *schedule)
+{
+    int64_t last = 0;
+    int64_t sum = 0;
+    int64_t begin = spent_ns();
+    for (int i = 0; i < REPEATS / 10; i++)
+        sum += mf_schedule_last(schedule, 0, BEGIN, anywhere(i), &last) ? last : 1;
+    double ns = (double)(spent_ns() - begin) / (REPEATS / 10);
+    return sum == 0 ? 0 : ns;
 }
 
 int main(void)
@@ -89,15 +104,15 @@ int main(void)
         fprintf(stderr, "cron-bench: %s\n", err.message);
         return 1;
     }
-    printf("%zu bytes each\n%-30s %-18s %8s %10s %10s %8s\n", sizeof(struct mf_cron), "expression", "zone",
-           "parse ns", "in a row", "anywhere", "M/s");
+    printf("%zu bytes each\n%-30s %-18s %8s %10s %10s %8s %8s\n", sizeof(struct mf_cron), "expression",
+           "zone", "parse ns", "in a row", "anywhere", "M/s", "last");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct mf_schedule schedule = {0};
         double parse = per_parse(zones, i, &schedule.cron);
         double in_a_row = per_next(&schedule, true);
-        double anywhere = per_next(&schedule, false);
-        printf("%-30s %-18s %8.0f %10.0f %10.0f %8.1f\n", rows[i].text, rows[i].zone, parse, in_a_row,
-               anywhere, 1000 / anywhere);
+        double scattered = per_next(&schedule, false);
+        printf("%-30s %-18s %8.0f %10.0f %10.0f %8.1f %8.0f\n", rows[i].text, rows[i].zone, parse, in_a_row,
+               scattered, 1000 / scattered, per_last(&schedule));
     }
     mf_zones_free(zones);
     return 0;

@@ -23,10 +23,10 @@ struct mf_exec_config {
     struct mf_str endpoint; /* host:port the tasks call back */
     bool endpoint_tls;
     struct mf_str task_secret; /* tasks get a key made with it (identity/task_key.h); empty: they need none */
-    double cpus;           /* 0: all of the machine */
-    int64_t memory_bytes;  /* 0: 80 % of the machine */
-    uint32_t grace_ms;     /* between SIGTERM and SIGKILL; 0: 10 s */
-    int64_t log_max_bytes; /* per attempt; 0: 100 MiB */
+    double cpus;               /* 0: all of the machine */
+    int64_t memory_bytes;      /* 0: 80 % of the machine */
+    uint32_t grace_ms;         /* between SIGTERM and SIGKILL; 0: 10 s */
+    int64_t log_max_bytes;     /* per attempt; 0: 100 MiB */
 };
 
 /* Finds the Python environment, and reports clearly when the one that was named is not there or has no flyte

@@ -22,16 +22,17 @@ const double mf_lateness_bounds[MF_LATENESS_BUCKETS] = {0.005, 0.01, 0.025, 0.05
 
 struct mf_engine {
     struct mf_engine_port port;
-    size_t in_flight_max;
+    size_t load_max;
     struct mf_kinds *kinds;
     struct mf_entries *entries;
     int64_t seen_seq;
     int64_t now;       /* of the present turn, and then of the last */
     int64_t back_from; /* that of the turn before */
-    bool sync;   /* there are changes to read */
-    bool ending; /* nothing more is begun */
+    bool sync;         /* there are changes to read */
+    bool ending;       /* nothing more is begun */
     enum mf_code sync_code;
-    size_t in_flight;
+    size_t in_flight; /* steps */
+    size_t load;      /* the due times in them */
     size_t failing, buffered;
 
     /* What other threads bring. */
@@ -52,7 +53,7 @@ enum mf_code mf_engine_new(const struct mf_engine_config *config, struct mf_engi
         return mf_fail_memory(err);
     pthread_mutex_init(&engine->lock, NULL);
     engine->port = config->port;
-    engine->in_flight_max = config->in_flight > 0 ? config->in_flight : IN_FLIGHT_USUAL;
+    engine->load_max = config->in_flight > 0 ? config->in_flight : IN_FLIGHT_USUAL;
     enum mf_code code = mf_kinds_new(config->zones, config->seed, &engine->kinds, err);
     if (code == MF_OK)
         code = mf_entries_new(&engine->entries, err);
@@ -289,6 +290,12 @@ static void read_changes(struct mf_engine *engine)
 
 /* ---- steps ---- */
 
+/* A step that fires nothing is work, too. */
+static size_t load_of(const struct mf_plan *plan)
+{
+    return plan->item_count > 0 ? plan->item_count : 1;
+}
+
 static void begin(struct mf_engine *engine, struct mf_entry *entry, const struct mf_plan *plan,
                   struct mf_step_work *work)
 {
@@ -304,6 +311,7 @@ static void begin(struct mf_engine *engine, struct mf_entry *entry, const struct
     entry->in_flight = true;
     mf_entries_set(engine->entries, entry, INT64_MAX);
     engine->in_flight++;
+    engine->load += load_of(plan);
     engine->port.carry_out(engine->port.ctx, work);
 }
 
@@ -311,8 +319,10 @@ static void begin(struct mf_engine *engine, struct mf_entry *entry, const struct
 static void look(struct mf_engine *engine, struct mf_entry *entry)
 {
     const struct mf_plan_input input = plan_input(entry);
+    size_t room = engine->load_max - engine->load;
+    size_t most = entry->tries > 0 ? 1 : MF_PLAN_ITEMS;
     struct mf_plan plan;
-    mf_plan(&input, engine->now, entry->release, entry->tries > 0 ? 1 : MF_PLAN_ITEMS, &plan);
+    mf_plan(&input, engine->now, entry->release, most < room ? most : room, &plan);
     if (plan.kind == MF_PLAN_WAIT) {
         entry->release = false;
         mf_entries_set(engine->entries, entry, plan.wake_at);
@@ -418,6 +428,7 @@ static void finish(struct mf_engine *engine, struct mf_step_work *work)
     struct mf_entry *entry = mf_entries_get(engine->entries, work->step.schedule_id);
     bool kept = false;
     engine->in_flight--;
+    engine->load -= load_of(&work->step.plan);
     count(engine, work);
     entry->in_flight = false;
     if (entry->gone)
@@ -508,13 +519,13 @@ void mf_engine_turn(struct mf_engine *engine, int64_t now, int64_t *wake_at)
         read_changes(engine);
     if (back)
         mf_entries_each(engine->entries, look_again, engine);
-    while (engine->in_flight < engine->in_flight_max && (first = mf_entries_first(engine->entries)) &&
+    while (engine->load < engine->load_max && (first = mf_entries_first(engine->entries)) &&
            first->look_at <= now)
         look(engine, first);
     write_stats(engine);
     first = mf_entries_first(engine->entries);
     *wake_at = INT64_MAX;
-    if (first && engine->in_flight < engine->in_flight_max)
+    if (first && engine->load < engine->load_max)
         *wake_at = first->look_at;
     if (engine->sync && *wake_at > now + RETRY_FIRST_NS)
         *wake_at = now + RETRY_FIRST_NS;

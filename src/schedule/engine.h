@@ -60,7 +60,7 @@ struct mf_engine_stats {
 struct mf_engine_config {
     struct mf_engine_port port;
     struct mf_zones *zones;
-    size_t in_flight; /* steps at once; 0: 512 */
+    size_t in_flight; /* due times on their way at once, so that others get at the store, too; 0: 512 */
     uint64_t seed;    /* any random number */
 };
 enum mf_code mf_engine_new(const struct mf_engine_config *config, struct mf_engine **out,

@@ -79,6 +79,14 @@ static enum mf_code add(struct mf_kinds *kinds, const struct mf_schedule_row *ro
     return MF_OK;
 }
 
+/* The end of what it wrote. An empty string may have no bytes to point at. */
+static char *put(char *to, struct mf_str s)
+{
+    if (s.len > 0)
+        memcpy(to, s.ptr, s.len);
+    return to + s.len;
+}
+
 enum mf_code mf_kinds_take(struct mf_kinds *kinds, const struct mf_schedule_row *row, struct mf_kind **out,
                            struct mf_error *err)
 {
@@ -87,9 +95,9 @@ enum mf_code mf_kinds_take(struct mf_kinds *kinds, const struct mf_schedule_row 
     char *bytes = mf_arena_alloc(kinds->scratch, row->policy.len + 1 + row->automation.len);
     if (!bytes)
         return mf_fail_memory(err);
-    memcpy(bytes, row->policy.ptr, row->policy.len);
-    bytes[row->policy.len] = '\0';
-    memcpy(bytes + row->policy.len + 1, row->automation.ptr, row->automation.len);
+    char *end = put(bytes, row->policy);
+    *end = '\0';
+    (void)put(end + 1, row->automation);
     struct mf_str key = mf_str_make(bytes, row->policy.len + 1 + row->automation.len);
     struct held *held = mf_map_get(kinds->kinds, key);
     if (held)
