@@ -19,8 +19,8 @@ struct world {
     struct mf_zones *zones;
     struct mf_engine *engine;
     struct mf_schedule_row row;
-    bool changed; /* the row is among the changes */
     enum mf_code reads;
+    bool reads_break;          /* after the row was read */
     struct mf_step_work *work; /* on its way; one at most, since there is one schedule */
     int begun, wakes;
     int64_t wake_at;
@@ -39,10 +39,10 @@ static enum mf_code read_changes(void *ctx, int64_t after_seq, mf_schedule_visit
                                  struct mf_error *err)
 {
     struct world *world = ctx;
-    if (world->reads != MF_OK)
-        return mf_fail(err, world->reads, "the store is away");
-    if (world->row.seq > after_seq)
+    if (world->reads == MF_OK && world->row.seq > after_seq)
         visit(visit_ctx, &world->row);
+    if (world->reads != MF_OK || world->reads_break)
+        return mf_fail(err, MF_UNAVAILABLE, "the store is away");
     return MF_OK;
 }
 
@@ -230,6 +230,23 @@ static void a_change_counts_at_once_and_a_deactivated_trigger_is_gone(void **sta
     assert_true(world->wake_at == NOON + 36 * MINUTE);
 }
 
+/* Changes come by their numbers, so the last that was read must not stand for those that were not. */
+static void changes_read_in_part_are_read_again(void **state)
+{
+    struct world *world = *state;
+    turn(world, NOON + MINUTE);
+    world->row.seq = 9;
+    world->row.state.cursor_at = NOON + MINUTE;
+    world->reads_break = true;
+    mf_engine_changed(world->engine);
+    turn(world, NOON + MINUTE);
+    world->reads_break = false;
+    world->row.seq = 8; /* of another row that comes late: it is above the 1 of the load */
+    world->row.baseline_at = world->row.state.cursor_at = NOON + 2 * MINUTE;
+    turn(world, NOON + 3 * MINUTE);
+    assert_true(world->wake_at == NOON + 7 * MINUTE);
+}
+
 static void a_due_time_that_waits_is_looked_at_when_its_run_may_have_ended(void **state)
 {
     struct world *world = *state;
@@ -271,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_is_recorded_and_tried_again_later_and_later, begin, end),
         cmocka_unit_test_setup_teardown(a_change_counts_at_once_and_a_deactivated_trigger_is_gone, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(changes_read_in_part_are_read_again, begin, end),
         cmocka_unit_test_setup_teardown(a_due_time_that_waits_is_looked_at_when_its_run_may_have_ended, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_clock_set_back_does_not_hold_up_a_retry, begin, end),
