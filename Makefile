@@ -59,8 +59,7 @@ lint:
 	@scripts/lint.sh
 
 docs: build
-	@build/mayfly config docs > docs/configuration.md
-	@build/mayfly config docs metrics > docs/metrics.md
+	@for page in configuration metrics policies cli; do build/mayfly config docs $$page > docs/$$page.md; done
 
 install: build
 	install -D -m 755 build/mayfly "$(DESTDIR)$(PREFIX)/bin/mayfly"

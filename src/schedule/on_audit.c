@@ -116,11 +116,13 @@ static enum mf_code add_entry(struct page *page, const struct mf_audit_entry *en
     struct mf_arena *arena = page->arena;
     struct pb_mayfly_schedule_v1_AuditEntry *out = MF_NEW(arena, struct pb_mayfly_schedule_v1_AuditEntry);
     const struct mf_audit_revision *revision = entry->revision;
+    const struct mf_schedule *timing = page->subject.has_schedule ? &page->subject.timing : NULL;
     if (!out)
         return mf_fail_memory(err);
+    if (revision && revision->active)
+        timing = &revision->timing;
     out->due_at = mf_timestamp(arena, entry->due_at);
-    out->local_time =
-        mf_local_time(arena, revision && revision->active ? &revision->timing : NULL, entry->due_at);
+    out->local_time = mf_local_time(arena, timing, entry->due_at);
     out->verdict = (int32_t)entry->verdict;
     out->reason = mf_str_from_c(entry->reason);
     out->explanation = mf_audit_explain(arena, &page->audit, entry);

@@ -132,8 +132,9 @@ static enum mf_code find_by_name(struct mf_db *db, struct mf_arena *arena, const
 
 static enum mf_code fail_not_found(const struct mf_trigger_key *key, struct mf_error *err)
 {
-    return mf_fail(err, MF_NOT_FOUND, "trigger not found: %.*s/%.*s/%.*s/%.*s", MF_FMT(key->project),
-                   MF_FMT(key->domain), MF_FMT(key->task_name), MF_FMT(key->name));
+    return mf_fail(err, MF_NOT_FOUND, "trigger not found: %.*s/%.*s/%.*s%s%.*s", MF_FMT(key->project),
+                   MF_FMT(key->domain), MF_FMT(key->task_name), key->task_name.len > 0 ? "/" : "",
+                   MF_FMT(key->name));
 }
 
 enum mf_code mf_trigger_get(struct mf_db *db, struct mf_arena *arena, const struct mf_trigger_key *key,

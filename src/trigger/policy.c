@@ -295,7 +295,12 @@ int64_t mf_policy_offset(const struct mf_policy *policy, const struct mf_trigger
 
 void mf_policy_docs(struct mf_buf *out)
 {
-    mf_buf_add_c(out, "| annotation | value | usual | meaning |\n|---|---|---|---|\n");
+    mf_buf_add_c(
+        out,
+        "# Policies of schedules\n\nMade by `mayfly config docs policies`; do not edit.\n\n"
+        "What a schedule does beside firing at its times is said by annotations of its trigger, as texts: "
+        "[schedules.md](schedules.md).\n\n"
+        "| Annotation | Value | Usual | Meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         const struct option *option = &options[i];
         mf_buf_printf(out, "| `%.*s%s` | %s | %s | %s |\n", MF_FMT(MF_POLICY_PREFIX), option->name,

@@ -53,7 +53,7 @@ enum mf_code mf_policy_parse(struct mf_str text, struct mf_policy *out, struct m
  * server. */
 int64_t mf_policy_offset(const struct mf_policy *policy, const struct mf_trigger_key *key);
 
-/* The table of annotations for docs/schedules.md. */
+/* docs/policies.md. */
 void mf_policy_docs(struct mf_buf *out);
 
 #endif

@@ -254,13 +254,13 @@ static void the_table_for_people_is_whole(void **state)
     static const char *const names[] = {"catch-up", "catch-up-window",     "overlap", "jitter", "end-time",
                                         "max-runs", "pause-after-failures"};
     struct mf_buf out = MF_BUF_INIT(0);
-    size_t lines = 0;
+    size_t rows = 0;
     (void)state;
     mf_policy_docs(&out);
     assert_false(mf_buf_failed(&out));
-    for (size_t i = 0; i < out.len; i++)
-        lines += out.ptr[i] == '\n';
-    assert_int_equal(lines, 2 + sizeof names / sizeof names[0]);
+    for (size_t i = 1; i < out.len; i++)
+        rows += out.ptr[i - 1] == '\n' && out.ptr[i] == '|';
+    assert_int_equal(rows, 2 + sizeof names / sizeof names[0]);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char cell[64];
         snprintf(cell, sizeof cell, "\n| `" P "%s` | ", names[i]);
