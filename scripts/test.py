@@ -53,7 +53,7 @@ STEPS = [
     Step("scenario", "scenarios against the sanitizer build", "test/scenario/run.py build/sanitize/src/mayfly", 12,
          SANITIZER_ENV),
     Step("kubernetes", "the executor on Kubernetes against a real API server, if it can be built in time",
-         "test/kubernetes/run.py build/sanitize/src/mayfly --build-seconds 480", 18, SANITIZER_ENV),
+         "test/kubernetes/run.py build/sanitize/src/mayfly --build-seconds 240", 18, SANITIZER_ENV),
     Step("s3", "objects in a bucket elsewhere: on two S3 servers, and by the real SDK", "test/s3/run.py build/mayfly", 10),
     Step("sdk", "the real SDK and CLI against the release build", "test/sdk/run.py build/mayfly", 15),
     Step("sdk-rust", "the SDK with its controller in Rust, over gRPC", "test/sdk/run.py build/mayfly --sdk rust", 15),
