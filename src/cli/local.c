@@ -1,5 +1,6 @@
 /* Commands that work on this machine's configuration and data directory. */
 #include "cli/commands.h"
+#include "server/check.h"
 #include "server/config.h"
 #include "server/metrics.h"
 #include "server/rotate.h"

@@ -7,10 +7,6 @@
 
 #include "server/config.h"
 
-/* What can be said about the configuration without touching the machine: the address, files that belong
- * together. */
-enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *config, struct mf_error *err);
-
 /* Runs until SIGTERM or SIGINT. Prints the line "ready URL …" on standard output when calls are accepted.
  * self: path of this binary. MF_INVALID_ARGUMENT is a matter of configuration, every other code one of
  * running. */
