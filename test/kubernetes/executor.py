@@ -4,6 +4,7 @@ machine, and writes the status as that executor does (conditions, attempts, erro
 import base64
 import concurrent.futures
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -11,12 +12,14 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 from flyteidl2.core import tasks_pb2
 
 API = "/apis/flyte.org/v1"
 FINALIZER = "flyte.org/plugin-finalizer"
 MERGE = "application/merge-patch+json"
+PATIENCE_SECONDS = 60
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 BASE_ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
@@ -129,11 +132,20 @@ class Executor:
         return f"{API}/namespaces/{resource['metadata']['namespace']}/taskactions/{resource['metadata']['name']}"
 
     def patch(self, resource, patch, part=""):
+        """As a controller does: an API server that is away for a while is asked again. The same patch twice is one."""
         patch.setdefault("metadata", {})["uid"] = resource["metadata"]["uid"]
-        status, answer = self.cluster.request("PATCH", self.path(resource) + part, patch, content_type=MERGE)
-        if status not in (200, 404, 409, 422):
-            raise RuntimeError(f"{status} {answer.get('message')}")
-        return status == 200
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                status, answer = self.cluster.request("PATCH", self.path(resource) + part, patch, content_type=MERGE)
+            except (OSError, http.client.HTTPException) as trouble:
+                status, answer = 503, {"message": str(trouble)}
+            if status in (200, 404, 409, 422):
+                return status == 200
+            if status not in (429, 500, 502, 503, 504) or time.monotonic() > deadline:
+                raise RuntimeError(f"{status} {answer.get('message')}")
+            if self.over.wait(0.1):
+                return False
 
     def tell(self, resource, attempt, condition, reason, error=None):
         history = resource.setdefault("history", [])
