@@ -2,6 +2,7 @@
 
 #include "server/address.h"
 #include "server/auth.h"
+#include "server/database.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,5 +71,7 @@ enum mf_code mf_serve_check(struct mf_arena *arena, const struct mf_config *conf
         code = mf_fail(err, MF_INVALID_ARGUMENT, "tls-client-ca needs tls-cert and tls-key");
     if (code == MF_OK)
         code = check_bucket(config, err);
+    if (code == MF_OK)
+        code = mf_database_check(config, err);
     return code == MF_OK ? mf_auth_check(config, err) : code;
 }

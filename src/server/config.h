@@ -31,6 +31,13 @@ enum mf_config_type {
     X(DATA_DIR, "data-dir", PATH, 0, 0, "./mayfly-data",                                                     \
       "Folder that holds everything the server keeps: the database, objects, logs and work folders. Made "   \
       "when missing.")                                                                                       \
+    X(STORE, "store", TEXT, 0, 0, "",                                                                        \
+      "Where state is kept: left out, in the file mayfly.db of the data directory; or in a PostgreSQL "      \
+      "database (14 or newer), as postgres://user@host/database. A database serves one server at a time.")   \
+    X(STORE_PASSWORD_FILE, "store-password-file", PATH, 0, 0, "",                                            \
+      "File with the password for the PostgreSQL server; else PGPASSFILE and ~/.pgpass count.")              \
+    X(STORE_CONNECTIONS, "store-connections", INT, 2, 256, "16",                                             \
+      "Connections to the PostgreSQL server that read; one more writes.")                                    \
     X(LISTEN, "listen", TEXT, 0, 0, "127.0.0.1:8090",                                                        \
       "Address and port for everything. Port 0 takes any free one. Without authentication only a loopback "  \
       "address is "                                                                                          \

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "secret/keyring.h"
+#include "server/database.h"
 #include "server/datadir.h"
 
 #include <errno.h>
@@ -11,15 +12,18 @@
 #define WAIT_MS 60000
 #define ROUND_MS 50
 
-static enum mf_code rotate_here(struct mf_arena *arena, const struct mf_datadir *dir, struct mf_error *err)
+static enum mf_code rotate_here(struct mf_arena *arena, const struct mf_config *settings,
+                                const struct mf_datadir *dir, struct mf_error *err)
 {
     struct mf_store *store = NULL;
     struct mf_vault *vault = NULL;
     size_t rows = 0;
-    const struct mf_store_config config = {.sys = mf_sys_real(),
-                                           .path = mf_datadir_file(dir, arena, "mayfly.db")};
+    struct mf_store_config config = {.sys = mf_sys_real()};
     const char *file = mf_datadir_file(dir, arena, "secret-keys");
-    enum mf_code code = file && config.path ? mf_store_open(&config, &store, err) : mf_fail_memory(err);
+    enum mf_code code =
+        file ? mf_database_config(arena, settings, mf_datadir_path(dir), &config, err) : mf_fail_memory(err);
+    if (code == MF_OK)
+        code = mf_store_open(&config, &store, err);
     if (code != MF_OK)
         return code;
     code = mf_vault_open(config.sys, store, file, &vault, err);
@@ -74,18 +78,20 @@ enum mf_code mf_rotate_key(struct mf_arena *arena, const struct mf_config *confi
 {
     const char *path = mf_config_text(config, MF_CONF_DATA_DIR);
     struct mf_datadir *dir = NULL;
-    struct mf_str database = mf_str_printf(arena, "%s/mayfly.db", path);
-    if (!database.ptr)
-        return mf_fail_memory(err);
-    if (access(database.ptr, F_OK) != 0)
+    bool is_server = mf_config_text(config, MF_CONF_STORE)[0] != '\0';
+    struct mf_str known = mf_str_printf(arena, "%s/%s", path, is_server ? "secret-keys" : "mayfly.db");
+    enum mf_code code = known.ptr ? mf_database_check(config, err) : mf_fail_memory(err);
+    if (code != MF_OK)
+        return code;
+    if (access(known.ptr, F_OK) != 0)
         return mf_fail(err, MF_FAILED_PRECONDITION,
                        "%s is no data directory of a server; name it with --data-dir", path);
     pid_t pid = mf_datadir_holder(arena, path);
     if (pid > 0)
         return ask_server(arena, path, pid, err);
-    enum mf_code code = mf_datadir_open(arena, path, &dir, err);
+    code = mf_datadir_open(arena, path, &dir, err);
     if (code == MF_OK)
-        code = rotate_here(arena, dir, err);
+        code = rotate_here(arena, config, dir, err);
     mf_datadir_close(dir);
     return code;
 }

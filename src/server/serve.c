@@ -18,6 +18,7 @@
 #include "server/auth.h"
 #include "server/check.h"
 #include "server/client.h"
+#include "server/database.h"
 #include "server/health.h"
 #include "server/kubernetes.h"
 #include "server/metrics.h"
@@ -165,14 +166,15 @@ static void stop_fetcher(struct server *s)
 
 static enum mf_code start_store(struct server *s, struct mf_error *err)
 {
-    const struct mf_store_config config = {
+    struct mf_store_config config = {
         .sys = s->sys,
-        .path = path_in(s, "mayfly.db"),
         .hub = s->hub,
         .queue = (size_t)number(s, MF_CONF_WRITE_QUEUE),
         .batch = (size_t)number(s, MF_CONF_WRITE_BATCH),
-        .unsafe_no_fsync = number(s, MF_CONF_UNSAFE_NO_FSYNC) != 0,
     };
+    enum mf_code code = mf_database_config(s->arena, s->config, mf_datadir_path(s->datadir), &config, err);
+    if (code != MF_OK)
+        return code;
     if (config.unsafe_no_fsync)
         mf_log(MF_LOG_WARN, "server",
                "unsafe-no-fsync is set: what is acknowledged may be lost in a power cut");
@@ -736,8 +738,8 @@ static void block_signals(sigset_t *waited)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Samples the health once a second until a signal tells to end. A second signal ends the process at once:
- * what was acknowledged is durable anyway. */
+/* Samples the health once a second until a signal tells to end, or another server has the database. A second
+ * signal ends the process at once: what was acknowledged is durable anyway. */
 static void wait_for_signal(const struct server *s, const sigset_t *waited)
 {
     const struct timespec second = {.tv_sec = 1};
@@ -749,8 +751,9 @@ static void wait_for_signal(const struct server *s, const sigset_t *waited)
             mf_rotate_asked(s->vault);
             got = 0;
         }
-    } while (got <= 0);
-    mf_log(MF_LOG_INFO, "server", "signal %d: shutting down; once more to do so at once", got);
+    } while (got <= 0 && !mf_writer_is_ousted(mf_store_writer(s->store)));
+    if (got > 0)
+        mf_log(MF_LOG_INFO, "server", "signal %d: shutting down; once more to do so at once", got);
     mf_health_set(s->health, MF_HEALTH_DRAINING);
     pthread_sigmask(SIG_UNBLOCK, waited, NULL);
 }
@@ -792,6 +795,7 @@ enum mf_code mf_serve(struct mf_arena *arena, const struct mf_config *config, co
     mf_health_set(server.health, MF_HEALTH_READY);
     print_ready(&server);
     wait_for_signal(&server, &waited);
+    bool ousted = mf_writer_is_ousted(mf_store_writer(server.store));
     stop_steps(&server, STEP_COUNT);
-    return MF_OK;
+    return ousted ? mf_fail(err, MF_ABORTED, "another server has taken the database over") : MF_OK;
 }

@@ -183,12 +183,13 @@ static int64_t limit_of(size_t limit)
 enum mf_code mf_action_insert(struct mf_db *db, const struct mf_action_row *row, struct mf_error *err)
 {
     struct mf_stmt *stmt = NULL;
+    int64_t changed = 0; /* asked for so that the outcome is known here */
     enum mf_code code = mf_db_query(db, &sql_insert, &stmt, err);
     if (code != MF_OK)
         return code;
     bind(stmt, 1, fixed_columns, FIXED_COUNT, row);
     bind(stmt, 1 + FIXED_COUNT, changing_columns, CHANGING_COUNT, row);
-    code = mf_stmt_run(stmt, NULL, err);
+    code = mf_stmt_run(stmt, &changed, err);
     mf_stmt_done(stmt);
     if (code == MF_ALREADY_EXISTS)
         code = mf_fail(err, code, "action %.*s already exists in run %.*s", MF_FMT(row->name),

@@ -91,11 +91,15 @@ enum mf_code mf_migrate(struct mf_db *db, const struct mf_migration *list, size_
                         const char *path, struct mf_error *err)
 {
     int64_t newest = 0;
-    enum mf_code code = examine(db, count, path, &newest, err);
+    enum mf_code code = mf_db_lock_schema(db, err);
+    if (code != MF_OK)
+        return code;
+    code = examine(db, count, path, &newest, err);
     for (size_t i = (size_t)newest; i < count && code == MF_OK; i++) {
         code = apply(db, &list[i], now_ns, err);
         if (code == MF_OK && newest > 0)
             mf_log(MF_LOG_INFO, "store", "%s: schema %d (%s) applied", path, list[i].version, list[i].name);
     }
+    mf_db_unlock_schema(db);
     return code;
 }

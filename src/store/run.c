@@ -30,6 +30,7 @@ static enum mf_code not_found(struct mf_str project, struct mf_str domain, struc
 enum mf_code mf_run_insert(struct mf_db *db, const struct mf_run_row *row, struct mf_error *err)
 {
     struct mf_stmt *stmt = NULL;
+    int64_t changed = 0; /* asked for so that the outcome is known here */
     enum mf_code code = mf_db_query(db, &sql_insert, &stmt, err);
     if (code != MF_OK)
         return code;
@@ -52,7 +53,7 @@ enum mf_code mf_run_insert(struct mf_db *db, const struct mf_run_row *row, struc
     mf_bind_blob(stmt, 17, row->trigger_automation);
     mf_bind_int(stmt, 18, row->related_run_id);
     mf_bind_int(stmt, 19, row->created_at);
-    code = mf_stmt_run(stmt, NULL, err);
+    code = mf_stmt_run(stmt, &changed, err);
     mf_stmt_done(stmt);
     if (code == MF_ALREADY_EXISTS)
         code = mf_fail(err, code, "run %.*s/%.*s/%.*s already exists; choose another name",

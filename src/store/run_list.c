@@ -272,7 +272,7 @@ static enum mf_code add_merged(struct mf_select *select, const struct list *list
         mf_select_int(select, one.phase);
         add_order(select, list, false);
         mf_select_page(select, page);
-        mf_select_sql(select, ")");
+        mf_select_sql(select, ") c");
     }
     return code;
 }

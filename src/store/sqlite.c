@@ -22,6 +22,7 @@ MF_SQL(sql_rollback, "ROLLBACK");
 MF_SQL(sql_savepoint, "SAVEPOINT command");
 MF_SQL(sql_keep, "RELEASE command");
 MF_SQL(sql_undo, "ROLLBACK TO command");
+MF_SQL(sql_newest, "SELECT value FROM counter WHERE name = 'seq'");
 MF_SQL(sql_tables, "SELECT count(*), coalesce(sum(name = $1), 0) FROM sqlite_master WHERE type = 'table'");
 
 bool mf_db_version_is_sound(int version)
@@ -31,7 +32,7 @@ bool mf_db_version_is_sound(int version)
            (version >= 3044006 && version < 3045000);
 }
 
-enum mf_code mf_db_check_library(struct mf_error *err)
+static enum mf_code check_library(struct mf_error *err)
 {
     if (!mf_db_version_is_sound(sqlite3_libversion_number()))
         return mf_fail(
@@ -45,13 +46,13 @@ enum mf_code mf_db_check_library(struct mf_error *err)
     return MF_OK;
 }
 
-static enum mf_code fail_io(struct mf_db *db, int rc, const char *what, struct mf_error *err)
+static enum mf_code fail_io(struct mf_sqlite *db, int rc, const char *what, struct mf_error *err)
 {
     int extended = db->handle ? sqlite3_extended_errcode(db->handle) : rc;
     int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
     if (extended == SQLITE_IOERR_NOMEM)
         return mf_fail_memory(err);
-    db->suspect = true;
+    db->base.suspect = true;
     mf_log(MF_LOG_ERROR, "store", "cannot %s: the disk failed (%s, SQLite code %d)", what,
            system != 0 ? strerrordesc_np(system) : "no reason given", extended);
     if (extended == SQLITE_IOERR_CORRUPTFS)
@@ -61,7 +62,7 @@ static enum mf_code fail_io(struct mf_db *db, int rc, const char *what, struct m
                    what);
 }
 
-enum mf_code mf_sqlite_fail(struct mf_db *db, int rc, const char *what, struct mf_error *err)
+enum mf_code mf_sqlite_fail(struct mf_sqlite *db, int rc, const char *what, struct mf_error *err)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
@@ -88,7 +89,7 @@ enum mf_code mf_sqlite_fail(struct mf_db *db, int rc, const char *what, struct m
             return mf_fail(err, MF_ALREADY_EXISTS, "cannot %s: a row with this key already exists", what);
         break;
     case SQLITE_READONLY:
-        if (db->role == MF_DB_READER)
+        if (db->base.role == MF_DB_READER)
             break;
         return mf_fail(err, MF_UNAVAILABLE,
                        "cannot %s: the database is read-only; check its owner, its permissions and the mount",
@@ -110,14 +111,14 @@ enum mf_code mf_sqlite_fail(struct mf_db *db, int rc, const char *what, struct m
 
 static int on_commit(void *ctx, sqlite3 *handle, const char *schema, int pages)
 {
-    struct mf_db *db = ctx;
+    struct mf_sqlite *db = ctx;
     (void)handle;
     (void)schema;
     db->log_pages = pages;
     return SQLITE_OK;
 }
 
-static enum mf_code fail_open(struct mf_db *db, int rc, const char *path, struct mf_error *err)
+static enum mf_code fail_open(struct mf_sqlite *db, int rc, const char *path, struct mf_error *err)
 {
     int system = db->handle ? sqlite3_system_errno(db->handle) : 0;
     switch (rc & 0xff) {
@@ -146,7 +147,7 @@ static enum mf_code fail_open(struct mf_db *db, int rc, const char *path, struct
     return mf_sqlite_fail(db, rc, what, err);
 }
 
-static int enter_log_mode(struct mf_db *db)
+static int enter_log_mode(struct mf_sqlite *db)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &stmt, NULL);
@@ -159,7 +160,7 @@ static int enter_log_mode(struct mf_db *db)
     return entered ? finished : SQLITE_CANTOPEN;
 }
 
-static int configure(struct mf_db *db, const struct mf_db_options *options)
+static int configure(struct mf_sqlite *db, const struct mf_db_options *options)
 {
     static const char *const roles[] = {
         [MF_DB_WRITER] = PRAGMA_WRITER,
@@ -184,16 +185,14 @@ static int configure(struct mf_db *db, const struct mf_db_options *options)
     return rc;
 }
 
-enum mf_code mf_db_open(const struct mf_db_options *options, struct mf_db **out, struct mf_error *err)
+static enum mf_code open_file(const struct mf_db_options *options, struct mf_db **out, struct mf_error *err)
 {
-    struct mf_db *db = calloc(1, sizeof *db);
+    struct mf_sqlite *db = calloc(1, sizeof *db);
     enum mf_code code = MF_OK;
     *out = NULL;
     if (!db)
         return mf_fail_memory(err);
-    db->role = options->role;
-    mf_list_init(&db->open);
-    mf_list_init(&db->recent);
+    mf_db_init(&db->base, &mf_sqlite_engine, options->role);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     if (options->role == MF_DB_WRITER)
         flags |= SQLITE_OPEN_CREATE;
@@ -205,35 +204,17 @@ enum mf_code mf_db_open(const struct mf_db_options *options, struct mf_db **out,
         rc = configure(db, options);
     if (rc != SQLITE_OK) {
         code = fail_open(db, rc, options->path, err);
-        mf_db_close(db);
+        mf_db_close(&db->base);
         return code;
     }
-    *out = db;
+    *out = &db->base;
     return MF_OK;
 }
 
-void mf_db_close(struct mf_db *db)
+static void close_file(struct mf_db *db)
 {
-    if (!db)
-        return;
-    mf_db_rest(db);
-    mf_sqlite_drop_statements(db);
-    sqlite3_close(db->handle);
+    sqlite3_close(mf_sqlite_of(db)->handle);
     free(db);
-}
-
-/* One that a caller forgot would keep the transaction from ending. */
-static void end_statements(struct mf_db *db)
-{
-    struct mf_link *link;
-    while ((link = mf_list_first(&db->open)) != NULL)
-        mf_stmt_done(MF_CONTAINER(link, struct mf_stmt, used));
-}
-
-void mf_db_rest(struct mf_db *db)
-{
-    end_statements(db);
-    mf_db_rollback(db);
 }
 
 /* Runs a statement of the driver's own. */
@@ -244,99 +225,138 @@ static enum mf_code control(struct mf_db *db, const struct mf_sql *sql, const ch
     enum mf_code code = mf_db_query(db, sql, &stmt, err);
     if (code != MF_OK)
         return code;
-    int rc = sqlite3_step(stmt->handle);
+    int rc = sqlite3_step(((struct mf_sqlite_stmt *)stmt)->handle);
     if (rc != SQLITE_DONE)
-        code = mf_sqlite_fail(db, rc, what, err);
+        code = mf_sqlite_fail(mf_sqlite_of(db), rc, what, err);
     mf_stmt_done(stmt);
     return code;
 }
 
-enum mf_code mf_db_begin(struct mf_db *db, struct mf_error *err)
+static enum mf_code begin(struct mf_db *db, struct mf_error *err)
 {
     return control(db, &sql_begin, "begin a change", err);
 }
 
-enum mf_code mf_db_commit(struct mf_db *db, struct mf_error *err)
-{
-    end_statements(db);
-    enum mf_code code = control(db, &sql_commit, "commit", err);
-    if (code != MF_OK)
-        mf_db_rollback(db);
-    return code;
-}
-
-void mf_db_rollback(struct mf_db *db)
-{
-    struct mf_error ignored;
-    if (!mf_db_in_transaction(db))
-        return;
-    /* Should the statement fail, the connection is of no use any more. */
-    if (control(db, &sql_rollback, "undo", &ignored) != MF_OK && mf_db_in_transaction(db))
-        db->suspect = true;
-}
-
-bool mf_db_in_transaction(struct mf_db *db)
-{
-    return db->handle && !sqlite3_get_autocommit(db->handle);
-}
-
-enum mf_code mf_db_savepoint(struct mf_db *db, struct mf_error *err)
-{
-    return control(db, &sql_savepoint, "begin a change", err);
-}
-
-enum mf_code mf_db_savepoint_keep(struct mf_db *db, struct mf_error *err)
-{
-    end_statements(db);
-    return control(db, &sql_keep, "end a change", err);
-}
-
-enum mf_code mf_db_savepoint_undo(struct mf_db *db, struct mf_error *err)
-{
-    end_statements(db);
-    enum mf_code code = control(db, &sql_undo, "undo a change", err);
-    return code == MF_OK ? control(db, &sql_keep, "undo a change", err) : code;
-}
-
-bool mf_db_is_suspect(const struct mf_db *db)
-{
-    return db->suspect;
-}
-
-enum mf_code mf_db_snapshot_begin(struct mf_db *db, struct mf_error *err)
+static enum mf_code begin_read(struct mf_db *db, struct mf_error *err)
 {
     return control(db, &sql_begin_read, "begin to read", err);
 }
 
-void mf_db_snapshot_end(struct mf_db *db)
-{
-    mf_db_rollback(db);
-}
-
-enum mf_code mf_db_script(struct mf_db *db, const char *sql, struct mf_error *err)
-{
-    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(db, rc, "change the schema", err);
-}
-
-enum mf_code mf_db_tables(struct mf_db *db, struct mf_str name, bool *any, bool *known, struct mf_error *err)
+/* The lock of the whole database keeps others out. */
+static enum mf_code take_order(struct mf_db *db, int64_t *newest, struct mf_error *err)
 {
     struct mf_stmt *stmt = NULL;
     bool row = false;
-    enum mf_code code = mf_db_query(db, &sql_tables, &stmt, err);
-    if (code != MF_OK)
-        return code;
-    mf_bind_text(stmt, 1, name);
-    code = mf_stmt_step(stmt, &row, err);
-    *any = code == MF_OK && mf_col_int(stmt, 0) > 0;
-    *known = code == MF_OK && mf_col_int(stmt, 1) > 0;
+    enum mf_code code = mf_db_query(db, &sql_newest, &stmt, err);
+    if (code == MF_OK)
+        code = mf_stmt_step(stmt, &row, err);
+    *newest = code == MF_OK && row ? mf_col_int(stmt, 0) : 0;
     mf_stmt_done(stmt);
     return code;
 }
 
+static bool in_transaction(struct mf_db *db)
+{
+    sqlite3 *handle = mf_sqlite_of(db)->handle;
+    return handle && !sqlite3_get_autocommit(handle);
+}
+
+static bool may_repeat(const struct mf_db *db)
+{
+    (void)db;
+    return false;
+}
+
+static void rollback(struct mf_db *db)
+{
+    struct mf_error ignored;
+    /* Should the statement fail, the connection is of no use any more. */
+    if (control(db, &sql_rollback, "undo", &ignored) != MF_OK && in_transaction(db))
+        db->suspect = true;
+}
+
+static enum mf_code commit(struct mf_db *db, struct mf_error *err)
+{
+    enum mf_code code = control(db, &sql_commit, "commit", err);
+    if (code != MF_OK && in_transaction(db))
+        rollback(db);
+    return code;
+}
+
+static enum mf_code savepoint(struct mf_db *db, struct mf_error *err)
+{
+    return control(db, &sql_savepoint, "begin a change", err);
+}
+
+static enum mf_code savepoint_keep(struct mf_db *db, struct mf_error *err)
+{
+    return control(db, &sql_keep, "end a change", err);
+}
+
+static enum mf_code savepoint_undo(struct mf_db *db, struct mf_error *err)
+{
+    enum mf_code code = control(db, &sql_undo, "undo a change", err);
+    return code == MF_OK ? control(db, &sql_keep, "undo a change", err) : code;
+}
+
+static enum mf_code script(struct mf_db *db, const char *sql, struct mf_error *err)
+{
+    int rc = sqlite3_exec(mf_sqlite_of(db)->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(mf_sqlite_of(db), rc, "change the schema", err);
+}
+
+/* The server holds the lock of its data directory, and each migration that of the database. */
+static enum mf_code lock_schema(struct mf_db *db, struct mf_error *err)
+{
+    (void)db;
+    (void)err;
+    return MF_OK;
+}
+
+static void unlock_schema(struct mf_db *db)
+{
+    (void)db;
+}
+
+const struct mf_db_engine mf_sqlite_engine = {
+    .check_library = check_library,
+    .open = open_file,
+    .close = close_file,
+    .begin = begin,
+    .begin_read = begin_read,
+    .take_order = take_order,
+    .commit = commit,
+    .rollback = rollback,
+    .in_transaction = in_transaction,
+    .may_repeat = may_repeat,
+    .savepoint = savepoint,
+    .savepoint_keep = savepoint_keep,
+    .savepoint_undo = savepoint_undo,
+    .script = script,
+    .tables = &sql_tables,
+    .lock_schema = lock_schema,
+    .unlock_schema = unlock_schema,
+    .prepare = mf_sqlite_prepare,
+    .finalize = mf_sqlite_finalize,
+    .start = mf_sqlite_start,
+    .reset = mf_sqlite_reset,
+    .text = mf_sqlite_text,
+    .bind_int = mf_sqlite_bind_int,
+    .bind_real = mf_sqlite_bind_real,
+    .bind_text = mf_sqlite_bind_text,
+    .bind_blob = mf_sqlite_bind_blob,
+    .bind_null = mf_sqlite_bind_null,
+    .step = mf_sqlite_step,
+    .changed = mf_sqlite_changed,
+    .col_int = mf_sqlite_col_int,
+    .col_real = mf_sqlite_col_real,
+    .col_str = mf_sqlite_col_str,
+    .col_is_null = mf_sqlite_col_is_null,
+};
+
 int64_t mf_db_log_pages(const struct mf_db *db)
 {
-    return db->log_pages;
+    return mf_db_is_shared(db) ? 0 : ((const struct mf_sqlite *)db)->log_pages;
 }
 
 enum mf_code mf_db_checkpoint(struct mf_db *db, enum mf_checkpoint_mode mode, int64_t *pages, int64_t *moved,
@@ -349,24 +369,25 @@ enum mf_code mf_db_checkpoint(struct mf_db *db, enum mf_checkpoint_mode mode, in
     };
     int in_log = 0;
     int in_database = 0;
-    int rc = sqlite3_wal_checkpoint_v2(db->handle, "main", modes[mode], &in_log, &in_database);
+    int rc = sqlite3_wal_checkpoint_v2(mf_sqlite_of(db)->handle, "main", modes[mode], &in_log, &in_database);
     *pages = in_log > 0 ? in_log : 0;
     *moved = in_database > 0 ? in_database : 0;
     if (rc == SQLITE_BUSY)
         return mf_fail(err, MF_ABORTED, "readers are in the way of the checkpoint");
-    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(db, rc, "checkpoint the database", err);
+    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(mf_sqlite_of(db), rc, "checkpoint the database", err);
 }
 
 enum mf_code mf_db_sync(struct mf_db *db, struct mf_error *err)
 {
     sqlite3_file *file = NULL;
-    int rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    int rc = sqlite3_file_control(mf_sqlite_of(db)->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (rc == SQLITE_OK && file && file->pMethods)
         rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(db, rc, "sync the database", err);
+    return rc == SQLITE_OK ? MF_OK : mf_sqlite_fail(mf_sqlite_of(db), rc, "sync the database", err);
 }
 
 void mf_db_keep_log(struct mf_db *db)
 {
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (!mf_db_is_shared(db))
+        sqlite3_db_config(mf_sqlite_of(db)->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }

@@ -1,85 +1,39 @@
-#include "store/sqlite.h"
+#include "store/db_engine.h"
 
 #include <stdlib.h>
 
 #define RECENT_MAX 32
 #define FIRST_SLOTS 64
 
-static void finalize(struct mf_stmt *stmt)
-{
-    sqlite3_finalize(stmt->handle);
-    free(stmt->places);
-    free(stmt);
-}
-
-void mf_sqlite_drop_statements(struct mf_db *db)
+void mf_db_drop_statements(struct mf_db *db)
 {
     struct mf_link *link;
     for (size_t i = 0; i < db->fixed_cap; i++) {
         if (db->fixed[i])
-            finalize(db->fixed[i]);
+            db->engine->finalize(db->fixed[i]);
     }
     free(db->fixed);
+    db->fixed = NULL;
+    db->fixed_count = db->fixed_cap = 0;
     while ((link = mf_list_pop(&db->recent)) != NULL)
-        finalize(MF_CONTAINER(link, struct mf_stmt, recent));
-}
-
-/* Fills stmt->places. Numbers run without a gap, so the largest one is their count. */
-static int find_places(struct mf_stmt *stmt)
-{
-    int count = sqlite3_bind_parameter_count(stmt->handle);
-    bool same = true;
-    int *places = count > 0 ? calloc((size_t)count, sizeof *places) : NULL;
-    if (count > 0 && !places)
-        return SQLITE_NOMEM;
-    for (int place = 1; place <= count; place++) {
-        const char *name = sqlite3_bind_parameter_name(stmt->handle, place);
-        int64_t number = 0;
-        if (!name || !mf_str_to_i64(mf_str_from_c(name + 1), &number) || number < 1 || number > count) {
-            free(places);
-            return SQLITE_RANGE;
-        }
-        places[number - 1] = place;
-        same = same && number == place;
-    }
-    stmt->place_count = count;
-    if (same)
-        free(places);
-    else
-        stmt->places = places;
-    return SQLITE_OK;
+        db->engine->finalize(MF_CONTAINER(link, struct mf_stmt, recent));
 }
 
 static enum mf_code prepare(struct mf_db *db, struct mf_str text, bool keep, struct mf_stmt **out,
                             struct mf_error *err)
 {
-    struct mf_stmt *stmt = calloc(1, sizeof *stmt);
-    if (!stmt)
-        return mf_fail_memory(err);
-    if (text.len > INT32_MAX) {
-        free(stmt);
-        return mf_fail(err, MF_INVALID_ARGUMENT, "cannot prepare a statement: it is too long");
-    }
-    stmt->db = db;
-    stmt->kept = keep;
-    int rc = sqlite3_prepare_v3(db->handle, text.ptr, (int)text.len, keep ? SQLITE_PREPARE_PERSISTENT : 0,
-                                &stmt->handle, NULL);
-    if (rc == SQLITE_OK && !stmt->handle)
-        rc = SQLITE_MISUSE; /* nothing but blanks */
-    if (rc == SQLITE_OK)
-        rc = find_places(stmt);
-    if (rc != SQLITE_OK) {
-        finalize(stmt);
-        return mf_sqlite_fail(db, rc, "prepare a statement", err);
-    }
-    *out = stmt;
+    enum mf_code code = db->engine->prepare(db, text, keep, out, err);
+    if (code != MF_OK)
+        return code;
+    (*out)->db = db;
+    (*out)->kept = keep;
     return MF_OK;
 }
 
 static struct mf_stmt *take(struct mf_stmt *stmt)
 {
     stmt->in_use = true;
-    stmt->bind_rc = SQLITE_OK;
+    stmt->db->engine->start(stmt);
     mf_list_push(&stmt->db->open, &stmt->used);
     return stmt;
 }
@@ -147,7 +101,7 @@ static struct mf_stmt *find_recent(struct mf_db *db, struct mf_str text, uint64_
 {
     for (struct mf_link *link = mf_list_first(&db->recent); link; link = mf_list_next(&db->recent, link)) {
         struct mf_stmt *stmt = MF_CONTAINER(link, struct mf_stmt, recent);
-        if (!stmt->in_use && stmt->hash == hash && mf_str_eq_c(text, sqlite3_sql(stmt->handle)))
+        if (!stmt->in_use && stmt->hash == hash && mf_str_eq_c(text, db->engine->text(stmt)))
             return stmt;
     }
     return NULL;
@@ -162,7 +116,7 @@ static void evict(struct mf_db *db)
         if (stmt->in_use)
             continue;
         mf_list_remove(&db->recent, &stmt->recent);
-        finalize(stmt);
+        db->engine->finalize(stmt);
     }
 }
 
@@ -204,102 +158,75 @@ void mf_stmt_done(struct mf_stmt *stmt)
     mf_list_remove(&stmt->db->open, &stmt->used);
     stmt->in_use = false;
     if (!stmt->kept) {
-        finalize(stmt);
+        stmt->db->engine->finalize(stmt);
         return;
     }
-    sqlite3_reset(stmt->handle);
-    sqlite3_clear_bindings(stmt->handle); /* they point to memory of the caller's */
-}
-
-/* 0, which the driver refuses, for one that is not in the statement. */
-static int place(const struct mf_stmt *stmt, int number)
-{
-    if (number < 1 || number > stmt->place_count)
-        return 0;
-    return stmt->places ? stmt->places[number - 1] : number;
-}
-
-static void bound(struct mf_stmt *stmt, int rc)
-{
-    if (stmt->bind_rc == SQLITE_OK)
-        stmt->bind_rc = rc;
+    stmt->db->engine->reset(stmt);
 }
 
 void mf_bind_int(struct mf_stmt *stmt, int index, int64_t value)
 {
-    bound(stmt, sqlite3_bind_int64(stmt->handle, place(stmt, index), value));
+    stmt->db->engine->bind_int(stmt, index, value);
 }
 
 void mf_bind_real(struct mf_stmt *stmt, int index, double value)
 {
-    bound(stmt, sqlite3_bind_double(stmt->handle, place(stmt, index), value));
+    stmt->db->engine->bind_real(stmt, index, value);
 }
 
 void mf_bind_text(struct mf_stmt *stmt, int index, struct mf_str value)
 {
-    bound(stmt, sqlite3_bind_text64(stmt->handle, place(stmt, index), value.len > 0 ? value.ptr : "",
-                                    value.len, SQLITE_STATIC, SQLITE_UTF8));
+    stmt->db->engine->bind_text(stmt, index, value);
 }
 
 void mf_bind_blob(struct mf_stmt *stmt, int index, struct mf_str value)
 {
-    bound(stmt, sqlite3_bind_blob64(stmt->handle, place(stmt, index), value.len > 0 ? value.ptr : "",
-                                    value.len, SQLITE_STATIC));
+    stmt->db->engine->bind_blob(stmt, index, value);
 }
 
 void mf_bind_null(struct mf_stmt *stmt, int index)
 {
-    bound(stmt, sqlite3_bind_null(stmt->handle, place(stmt, index)));
+    stmt->db->engine->bind_null(stmt, index);
 }
 
 enum mf_code mf_stmt_step(struct mf_stmt *stmt, bool *row, struct mf_error *err)
 {
     *row = false;
-    int rc = stmt->bind_rc;
-    if (rc != SQLITE_OK)
-        return mf_sqlite_fail(stmt->db, rc, "bind a parameter", err);
-    rc = sqlite3_step(stmt->handle);
-    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
-        *row = rc == SQLITE_ROW;
-        return MF_OK;
-    }
-    return mf_sqlite_fail(stmt->db, rc, sqlite3_stmt_readonly(stmt->handle) ? "read" : "write", err);
+    return stmt->db->engine->step(stmt, row, err);
 }
 
 enum mf_code mf_stmt_run(struct mf_stmt *stmt, int64_t *changed, struct mf_error *err)
 {
     bool row = true;
     enum mf_code code = MF_OK;
+    const struct mf_db_engine *engine = stmt->db->engine;
+    if (!changed && engine->run_later && engine->run_later(stmt, &code, err))
+        return code;
     while (code == MF_OK && row)
         code = mf_stmt_step(stmt, &row, err);
     if (changed)
-        *changed =
-            code == MF_OK && !sqlite3_stmt_readonly(stmt->handle) ? sqlite3_changes64(stmt->db->handle) : 0;
+        *changed = code == MF_OK ? engine->changed(stmt) : 0;
     return code;
 }
 
 int64_t mf_col_int(struct mf_stmt *stmt, int index)
 {
-    return sqlite3_column_int64(stmt->handle, index);
+    return stmt->db->engine->col_int(stmt, index);
 }
 
 double mf_col_real(struct mf_stmt *stmt, int index)
 {
-    return sqlite3_column_double(stmt->handle, index);
+    return stmt->db->engine->col_real(stmt, index);
 }
 
 struct mf_str mf_col_str(struct mf_stmt *stmt, int index)
 {
-    /* As a blob a text is read as it is, and nothing else than a text or a blob is stored in such a column.
-     */
-    const void *bytes = sqlite3_column_blob(stmt->handle, index);
-    int len = sqlite3_column_bytes(stmt->handle, index);
-    return bytes && len > 0 ? mf_str_make(bytes, (size_t)len) : MF_STR_EMPTY;
+    return stmt->db->engine->col_str(stmt, index);
 }
 
 bool mf_col_is_null(struct mf_stmt *stmt, int index)
 {
-    return sqlite3_column_type(stmt->handle, index) == SQLITE_NULL;
+    return stmt->db->engine->col_is_null(stmt, index);
 }
 
 struct mf_str mf_col_copy(struct mf_stmt *stmt, int index, struct mf_arena *arena, bool *failed)

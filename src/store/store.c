@@ -4,16 +4,22 @@
 #include "store/driver.h"
 #include "store/migrate.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define READERS_MAX 256
+#define READERS_OF_SERVER 16 /* each is a process there */
 #define READER_WAIT_SECONDS 5
+#define START_WAIT_MS 10000 /* for a server that is being started as well */
 
 struct mf_store {
     struct mf_store_config config;
-    char *path;
+    char *path, *password;
+    char owner[32]; /* of a server's database; names this process */
+    size_t readers_max;
     struct mf_writer *writer;
     struct mf_checkpointer *checkpointer;
 
@@ -27,7 +33,8 @@ struct mf_store {
 static void committed(void *ctx, int64_t log_pages)
 {
     struct mf_store *store = ctx;
-    mf_checkpointer_note(store->checkpointer, log_pages);
+    if (store->checkpointer)
+        mf_checkpointer_note(store->checkpointer, log_pages);
 }
 
 static void hold(void *ctx)
@@ -45,18 +52,25 @@ static void release(void *ctx)
 static struct mf_db_options options(const struct mf_store *store, enum mf_db_role role)
 {
     return (struct mf_db_options){
-        .path = store->path, .role = role, .no_fsync = store->config.unsafe_no_fsync};
+        .path = store->path,
+        .role = role,
+        .no_fsync = store->config.unsafe_no_fsync,
+        .password = store->password,
+        .wait_ms = role == MF_DB_READER ? READER_WAIT_SECONDS * 1000 : START_WAIT_MS,
+        .owner = role == MF_DB_WRITER ? store->owner : NULL,
+    };
 }
 
 static enum mf_code open_database(struct mf_store *store, struct mf_db **out, struct mf_error *err)
 {
     const struct mf_db_options writer = options(store, MF_DB_WRITER);
-    enum mf_code code = mf_db_check_library(err);
+    char place[256];
+    mf_db_describe(store->path, place, sizeof place);
+    enum mf_code code = mf_db_check_library(store->path, err);
     if (code == MF_OK)
         code = mf_db_open(&writer, out, err);
     if (code == MF_OK)
-        code = mf_migrate(*out, mf_migrations, mf_migration_count, mf_wall_ns(store->config.sys), store->path,
-                          err);
+        code = mf_migrate(*out, mf_migrations, mf_migration_count, mf_wall_ns(store->config.sys), place, err);
     if (code != MF_OK) {
         mf_db_close(*out);
         *out = NULL;
@@ -74,6 +88,8 @@ static enum mf_code start(struct mf_store *store, struct mf_error *err)
     const struct mf_writer_config writer = {
         .sys = store->config.sys,
         .path = store->path,
+        .password = store->password,
+        .owner = store->owner,
         .hub = store->config.hub,
         .queue = store->config.queue,
         .batch = store->config.batch,
@@ -84,9 +100,14 @@ static enum mf_code start(struct mf_store *store, struct mf_error *err)
     enum mf_code code = open_database(store, &db, err);
     if (code == MF_OK)
         code = mf_writer_start(&writer, db, &store->writer, err);
-    if (code == MF_OK)
+    if (code == MF_OK && !mf_db_is_server(store->path))
         code = mf_checkpointer_start(&checkpointer, &store->checkpointer, err);
     return code;
+}
+
+bool mf_store_is_server(const char *path)
+{
+    return mf_db_is_server(path);
 }
 
 enum mf_code mf_store_open(const struct mf_store_config *config, struct mf_store **out, struct mf_error *err)
@@ -105,7 +126,17 @@ enum mf_code mf_store_open(const struct mf_store_config *config, struct mf_store
     pthread_mutex_init(&store->lock, NULL);
     store->config = *config;
     store->path = strdup(config->path);
-    enum mf_code code = store->path ? start(store, err) : mf_fail_memory(err);
+    store->password = config->password ? strdup(config->password) : NULL;
+    uint64_t random = 0;
+    config->sys->random(config->sys->ctx, &random, sizeof random);
+    snprintf(store->owner, sizeof store->owner, "mayfly %016" PRIx64, random);
+    store->readers_max = READERS_MAX;
+    if (mf_db_is_server(config->path)) {
+        size_t readers = config->readers > 0 ? config->readers : READERS_OF_SERVER;
+        store->readers_max = readers < READERS_MAX ? readers : READERS_MAX;
+    }
+    enum mf_code code =
+        store->path && !store->password == !config->password ? start(store, err) : mf_fail_memory(err);
     if (code != MF_OK) {
         mf_store_close(store);
         return code;
@@ -144,7 +175,7 @@ static enum mf_code take_reader(struct mf_store *store, struct mf_db **out, stru
     *out = NULL;
     pthread_mutex_lock(&store->lock);
     store->wanting++;
-    while (store->idle_count == 0 && store->open_count == READERS_MAX && code == MF_OK) {
+    while (store->idle_count == 0 && store->open_count == store->readers_max && code == MF_OK) {
         if (pthread_cond_timedwait(&store->returned, &store->lock, &until) != 0)
             code = mf_fail(err, MF_UNAVAILABLE, "too many reads at the same time; try again in a moment");
     }
@@ -212,5 +243,6 @@ void mf_store_close(struct mf_store *store)
     pthread_cond_destroy(&store->returned);
     pthread_mutex_destroy(&store->lock);
     free(store->path);
+    free(store->password);
     free(store);
 }

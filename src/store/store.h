@@ -10,15 +10,22 @@ struct mf_store;
 
 struct mf_store_config {
     const struct mf_sys *sys;
-    const char *path; /* of the SQLite file; ":memory:" is refused */
+    /* Of the SQLite file (":memory:" is refused), or the URL of a PostgreSQL database, postgres://… */
+    const char *path;
+    const char *password; /* of a server, when it is not in the URL; NULL: none */
+    size_t readers;       /* connections to a server that read; 0: 16 */
     struct mf_hub *hub;
     size_t queue;         /* commands waiting; 0: 65536 */
     size_t batch;         /* commands in a transaction; 0: 256 */
     bool unsafe_no_fsync; /* tests only: synchronous=OFF */
 };
 
+/* Whether the path is that of a database server. */
+bool mf_store_is_server(const char *path);
+
 /* Creates the file when missing, migrates forward, refuses a schema newer than this binary
- * (MF_FAILED_PRECONDITION, with what to do), and starts the writer and the checkpointer. */
+ * (MF_FAILED_PRECONDITION, with what to do), and starts the writer and the checkpointer. MF_ABORTED when a
+ * server's database belongs to another process. */
 enum mf_code mf_store_open(const struct mf_store_config *config, struct mf_store **out, struct mf_error *err);
 struct mf_writer *mf_store_writer(struct mf_store *store);
 struct mf_hub *mf_store_hub(struct mf_store *store);

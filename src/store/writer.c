@@ -8,6 +8,8 @@
 
 #define DEFAULT_QUEUE 65536
 #define DEFAULT_BATCH 256
+#define REPEATS_MAX 4                 /* of a turn, when a database server was lost */
+#define RECONNECT_MS 10000            /* that commands wait for a server which has just been lost */
 #define TOUCHED_MAX ((size_t)1 << 20) /* topics in a batch */
 
 MF_SQL(sql_get_seq, "SELECT value FROM counter WHERE name = 'seq'");
@@ -42,6 +44,8 @@ struct mf_writer {
 
     /* The writer thread's own: */
     struct mf_db *db; /* NULL when the last one was given up and another could not be opened */
+    bool is_down;     /* a server was waited for in vain; the next commands do not wait again */
+    atomic_bool is_ousted;
     struct mf_arena *arena;
     struct mf_tx tx;
     int64_t seq;       /* newest number handed out */
@@ -178,11 +182,18 @@ static enum mf_code save_seq(struct mf_writer *w, struct mf_error *err)
     return code;
 }
 
-/* A connection whose disk failed is closed, since what it holds in memory may differ from what is stored. */
+/* A connection whose disk failed, or whose server is gone, is closed, since what it holds in memory may
+ * differ from what is stored. */
 static enum mf_code ensure_connection(struct mf_writer *w, struct mf_error *err)
 {
     const struct mf_db_options options = {
-        .path = w->config.path, .role = MF_DB_WRITER, .no_fsync = w->config.no_fsync};
+        .path = w->config.path,
+        .role = MF_DB_WRITER,
+        .no_fsync = w->config.no_fsync,
+        .password = w->config.password,
+        .wait_ms = w->is_down ? 0 : RECONNECT_MS,
+        .owner = w->config.owner,
+    };
     if (w->db && mf_db_is_suspect(w->db)) {
         mf_db_keep_log(w->db);
         mf_db_close(w->db);
@@ -197,13 +208,36 @@ static enum mf_code ensure_connection(struct mf_writer *w, struct mf_error *err)
         mf_db_close(w->db);
         w->db = NULL;
     }
+    w->is_down = code != MF_OK;
+    if (code == MF_ABORTED) {
+        atomic_store(&w->is_ousted, true);
+        code = mf_fail(err, MF_UNAVAILABLE, "another server has taken the database over; ask that one");
+    }
     return code;
+}
+
+bool mf_writer_is_ousted(const struct mf_writer *writer)
+{
+    return atomic_load(&writer->is_ousted);
 }
 
 static enum mf_code begin(struct mf_writer *w, struct mf_error *err)
 {
+    int64_t newest = 0;
     enum mf_code code = ensure_connection(w, err);
-    return code == MF_OK ? mf_db_begin(w->db, err) : code;
+    if (code == MF_OK)
+        code = mf_db_begin(w->db, err);
+    if (code != MF_OK || !mf_db_is_shared(w->db))
+        return code;
+    code = mf_db_take_order(w->db, &newest, err);
+    if (code != MF_OK) {
+        mf_db_rollback(w->db);
+        return code;
+    }
+    w->saved_seq = newest;
+    if (w->seq < newest)
+        w->seq = newest;
+    return MF_OK;
 }
 
 static enum mf_code commit(struct mf_writer *w, struct mf_error *err)
@@ -283,8 +317,19 @@ static void fail_all(struct mf_writer *w, struct turn *turn, enum mf_code code, 
     w->touched_count = turn->touched;
 }
 
-/* One transaction for all. False when the database gave it up half-way; then nothing of it is there. */
-static bool together(struct mf_writer *w, struct turn *turn)
+enum outcome {
+    OVER,     /* each command has its code */
+    GIVEN_UP, /* by the database, half-way; nothing of it is there */
+    REPEAT,   /* nothing of it is there, and it may go well the next time */
+};
+
+static bool may_repeat(const struct mf_writer *w)
+{
+    return w->db && mf_db_may_repeat(w->db);
+}
+
+/* One transaction for all. */
+static enum outcome together(struct mf_writer *w, struct turn *turn)
 {
     struct mf_error err = {0};
     size_t at = 0;
@@ -295,8 +340,10 @@ static bool together(struct mf_writer *w, struct turn *turn)
         keep_error(w, turn, at, c, result, &err);
         if (result == MF_OK)
             succeeded++;
+        else if (may_repeat(w))
+            return REPEAT;
         else if (turn->count > 1 && !mf_db_in_transaction(w->db))
-            return false;
+            return GIVEN_UP;
     }
     if (code == MF_OK && succeeded > 0)
         code = commit(w, &err);
@@ -304,7 +351,27 @@ static bool together(struct mf_writer *w, struct turn *turn)
         mf_db_rollback(w->db);
     if (code != MF_OK)
         fail_all(w, turn, code, &err);
-    return true;
+    return code != MF_OK && may_repeat(w) ? REPEAT : OVER;
+}
+
+/* Goes on until the outcome is another than REPEAT, or it has been tried often enough: then each command has
+ * the code of the last try. */
+static enum outcome persist(struct mf_writer *w, struct turn *turn)
+{
+    enum outcome outcome = together(w, turn);
+    for (int i = 0; i < REPEATS_MAX && outcome == REPEAT; i++) {
+        w->touched_count = turn->touched;
+        for (struct mf_command *c = turn->first; c; c = c->next)
+            c->code = MF_OK;
+        outcome = together(w, turn);
+    }
+    if (outcome != REPEAT)
+        return outcome;
+    struct mf_error err;
+    mf_db_rollback(w->db);
+    fail_all(w, turn, mf_fail(&err, MF_UNAVAILABLE, "the database is not available; try again in a moment"),
+             &err);
+    return OVER;
 }
 
 /* After a transaction that was given up: each command has its own, so that the one that cannot be done does
@@ -320,7 +387,7 @@ static void one_by_one(struct mf_writer *w, struct turn *turn)
         next = c->next;
         c->next = NULL;
         c->code = MF_OK;
-        together(w, &single);
+        persist(w, &single);
         c->next = next;
     }
 }
@@ -346,7 +413,7 @@ static void run_turn(struct mf_writer *w, struct mf_command *first, size_t count
 {
     struct turn turn = {.first = first, .count = count};
     turn.errors = mf_arena_array(w->arena, count, sizeof(struct mf_error *));
-    if (!together(w, &turn))
+    if (persist(w, &turn) == GIVEN_UP)
         one_by_one(w, &turn);
     answer(&turn);
     publish(w);

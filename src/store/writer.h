@@ -11,8 +11,13 @@
  * (MF_UNAVAILABLE) and nothing of the batch is in the database.
  *
  * apply may run more than once for one command: when the database gave up a whole transaction because of
- * another command (a full disk, say), the rest is applied again. So apply derives everything from the
- * command's input, and sets its results anew each time.
+ * another command (a full disk, say), the rest is applied again; and when the connection to a database server
+ * is lost, everything is. So apply derives everything from the command's input, and sets its results anew
+ * each time.
+ *
+ * Several servers may share a PostgreSQL database. The transaction of a batch then begins with taking its
+ * place in the order of changes, which it keeps until its end: change numbers rise in the order of commits
+ * over all of them, and apply sees everything that was committed before.
  */
 #ifndef MF_STORE_WRITER_H
 #define MF_STORE_WRITER_H
@@ -58,11 +63,15 @@ void mf_tx_touch(struct mf_tx *tx, struct mf_topic topic);
 /* Scratch memory until the batch is over. */
 struct mf_arena *mf_tx_arena(struct mf_tx *tx);
 
+/* Another server has taken the database over while it could not be reached: this one must end, since what it
+ * has in memory is not true any more. Any thread. */
+bool mf_writer_is_ousted(const struct mf_writer *writer);
+
 /* The store's own side of the writer. */
 struct mf_writer_config {
     const struct mf_sys *sys;
-    const char *path;
-    struct mf_hub *hub; /* NULL: nobody is told */
+    const char *path, *password, *owner; /* as of mf_db_options */
+    struct mf_hub *hub;                  /* NULL: nobody is told */
     size_t queue, batch;
     bool no_fsync;
     /* After each commit, on the writer's thread: so many pages are in the log. */
