@@ -52,6 +52,8 @@ STEPS = [
     Step("connect", "Connect conformance suite", "test/conformance/run.sh", 10),
     Step("scenario", "scenarios against the sanitizer build", "test/scenario/run.py build/sanitize/src/mayfly", 12,
          SANITIZER_ENV),
+    Step("postgres", "unit tests and scenarios with the state in PostgreSQL, which is killed and taken away",
+         "test/postgres/run.py build/sanitize", 12, SANITIZER_ENV),
     Step("kubernetes", "the executor on Kubernetes against a real API server, if it can be built in time",
          "test/kubernetes/run.py build/sanitize/src/mayfly --build-seconds 240", 18, SANITIZER_ENV),
     Step("s3", "objects in a bucket elsewhere: on two S3 servers, and by the real SDK", "test/s3/run.py build/mayfly", 10),

@@ -18,6 +18,7 @@ reason. After each refusal the database and the objects are byte for byte what t
 change by themselves.
 """
 import copy
+import functools
 import hashlib
 import re
 import sqlite3
@@ -91,6 +92,11 @@ def without(message, path):
 def store_digest(server, quiet=()):
     """Of all rows of all tables, and of all objects."""
     digest = hashlib.sha256()
+    if server.database:
+        for row in server.sql(tables_query(server, quiet)):
+            digest.update(repr(row).encode())
+        add_objects(digest, server)
+        return digest.hexdigest()
     database = sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True, timeout=30)
     try:
         names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
@@ -103,10 +109,22 @@ def store_digest(server, quiet=()):
                 digest.update(row.encode())
     finally:
         database.close()
+    add_objects(digest, server)
+    return digest.hexdigest()
+
+
+def add_objects(digest, server):
     for path in sorted((server.data / "objects").rglob("*")):
         if path.is_file():
             digest.update(str(path).encode() + path.read_bytes())
-    return digest.hexdigest()
+
+
+@functools.cache
+def tables_query(server, quiet):
+    """One that gives a digest of each table of PostgreSQL's."""
+    names = [name for name, in server.sql("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")]
+    return " UNION ALL ".join(f"SELECT '{name}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM \"{name}\" t"
+                              for name in names if name not in quiet)
 
 
 class Table:

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """CacheService, both versions: entries, who may replace them, reservations, and tasks that wait for a key."""
 
-import sqlite3
 import threading
 import time
 
@@ -139,13 +138,7 @@ def c20_heartbeats_are_exact(server):
 
 def c20_expired_ones_are_purged(server):
     def count():
-        database = sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True, timeout=30)
-        try:
-            return database.execute("SELECT count(*) FROM cache_reservation WHERE cache_key LIKE 'short-%'").fetchone()[
-                0
-            ]
-        finally:
-            database.close()
+        return int(server.sql("SELECT count(*) FROM cache_reservation WHERE cache_key LIKE 'short-%'")[0][0])
 
     for number in range(20):
         reserve(server, f"short-{number}", "me", "0.001s")
@@ -264,13 +257,9 @@ def waiting_tasks_are_woken(server):
 
 def cached_rows(server):
     """The holder of the newest reservation of all projects, and the key of the newest entry."""
-    database = sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True, timeout=30)
-    try:
-        holders = database.execute("SELECT owner FROM cache_reservation WHERE project = '' AND owner = 'me'").fetchall()
-        keys = database.execute("SELECT cache_key FROM cache_entry WHERE project = '' ORDER BY updated_at").fetchall()
-        return holders[-1][0] if holders else None, keys[-1][0] if keys else None
-    finally:
-        database.close()
+    holders = server.sql("SELECT owner FROM cache_reservation WHERE project = '' AND owner = 'me'")
+    keys = server.sql("SELECT cache_key FROM cache_entry WHERE project = '' ORDER BY updated_at")
+    return holders[-1][0] if holders else None, keys[-1][0] if keys else None
 
 
 with Server() as server:

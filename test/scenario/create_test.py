@@ -2,9 +2,7 @@
 """CreateRun: names, tasks, inputs, run specifications, labels, relations, settings, and what happens in between."""
 import base64
 import concurrent.futures
-import contextlib
 import hashlib
-import sqlite3
 
 from badinput import BAD, FINE, Table, store_digest
 from harness import (DOMAIN, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, refused, run_id,
@@ -173,24 +171,23 @@ def w22_uri_with_and_without_file(server):
 def w24_a_database_failure_is_not_not_found(server):
     name = server.create_run(shell_task("true"))
     server.wait_run(name)
-    with contextlib.closing(sqlite3.connect(server.data / "mayfly.db", timeout=30)) as database:
-        database.execute("ALTER TABLE run RENAME TO run_away")
-        try:
-            for method, request in [("GetRunDetails", {"runId": run_id(name)}),
-                                    ("GetActionDetails", {"actionId": action_id(name)}),
-                                    ("GetActionDataURIs", {"actionId": action_id(name)}),
-                                    ("CreateRun", {"projectId": PLACE, "taskSpec": shell_task("true")}),
-                                    ("AbortRun", {"runId": run_id(name)})]:
-                try:
-                    answer = server.call(RUNS, method, request)
-                    raise AssertionError(f"{method}: {answer}")
-                except Exception as error:
-                    if isinstance(error, AssertionError):
-                        raise
-                    check(error.code in ("internal", "unavailable"), f"{method}: {error}")
-                    check("SELECT" not in error.message and "INSERT" not in error.message, f"SQL text: {error}")
-        finally:
-            database.execute("ALTER TABLE run_away RENAME TO run")
+    server.sql("ALTER TABLE run RENAME TO run_away")
+    try:
+        for method, request in [("GetRunDetails", {"runId": run_id(name)}),
+                                ("GetActionDetails", {"actionId": action_id(name)}),
+                                ("GetActionDataURIs", {"actionId": action_id(name)}),
+                                ("CreateRun", {"projectId": PLACE, "taskSpec": shell_task("true")}),
+                                ("AbortRun", {"runId": run_id(name)})]:
+            try:
+                answer = server.call(RUNS, method, request)
+                raise AssertionError(f"{method}: {answer}")
+            except Exception as error:
+                if isinstance(error, AssertionError):
+                    raise
+                check(error.code in ("internal", "unavailable"), f"{method}: {error}")
+                check("SELECT" not in error.message and "INSERT" not in error.message, f"SQL text: {error}")
+    finally:
+        server.sql("ALTER TABLE run_away RENAME TO run")
     check(server.phase(name) == "ACTION_PHASE_SUCCEEDED", "and it is there as before")
 
 
@@ -386,18 +383,18 @@ def cache_keys(server):
     task["taskTemplate"]["interface"] = {}
     offloaded = {"uri": "s3://mayfly/none/inputs.pb", "inputsHash": "HASH"}
     name = name_of(create(server, taskSpec=task, offloadedInputData=offloaded))
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True)) as database:
-        def key(run):
-            sql = "SELECT cache_key FROM action WHERE run_name = ? AND name = 'a0'"
-            return database.execute(sql, [run]).fetchone()[0]
-        empty = base64.b64encode(hashlib.sha256(b"").digest())
-        expected = base64.b64encode(hashlib.sha256(b"HASH" + b"shell" + empty + b"7").digest()).decode()
-        check(key(name) == expected, f"{key(name)} {expected}")
-        names = [name_of(create(server, taskSpec=task, inputs=inputs(**values)))
-                 for values in ({"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 1}, {"a": 1, "b": 1})]
-        keys = [key(run) for run in names]
-        check(keys[0] == keys[1] == keys[3] != keys[2], f"ignored inputs are ignored: {keys}")
-        check(key(name_of(create(server))) == "", "no key for a task that is not discoverable")
+
+    def key(run):
+        return server.sql(f"SELECT cache_key FROM action WHERE run_name = '{run}' AND name = 'a0'")[0][0]
+
+    empty = base64.b64encode(hashlib.sha256(b"").digest())
+    expected = base64.b64encode(hashlib.sha256(b"HASH" + b"shell" + empty + b"7").digest()).decode()
+    check(key(name) == expected, f"{key(name)} {expected}")
+    names = [name_of(create(server, taskSpec=task, inputs=inputs(**values)))
+             for values in ({"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 1}, {"a": 1, "b": 1})]
+    keys = [key(run) for run in names]
+    check(keys[0] == keys[1] == keys[3] != keys[2], f"ignored inputs are ignored: {keys}")
+    check(key(name_of(create(server))) == "", "no key for a task that is not discoverable")
 
 
 def bad_input(server):

@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
 """Runs of triggers, and runs that settings complete."""
-import contextlib
-import sqlite3
 
 from harness import (DOMAIN, FOLDER, PROJECT, RUNS, CallError, Server, action_id, check, eventually, refused, run_id,
                      shell_task)
@@ -227,9 +225,8 @@ def cache_keys_of_firings(server):
     times = ["2026-07-01T16:00:00Z", "2026-07-01T16:00:00.500Z", "2026-07-01T16:00:00Z"]
     runs = {name: [name_of(fire(server, name, runStartTime=time)) for time in times]
             for name in ("timed", "timeless", "ignored")}
-    with contextlib.closing(sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True)) as database:
-        keys = {name: [database.execute("SELECT cache_key FROM action WHERE run_name = ? AND name = 'a0'",
-                                        [run]).fetchone()[0] for run in made] for name, made in runs.items()}
+    keys = {name: [server.sql(f"SELECT cache_key FROM action WHERE run_name = '{run}' AND name = 'a0'")[0][0]
+                   for run in made] for name, made in runs.items()}
     check(keys["timed"][0] == keys["timed"][2] != keys["timed"][1], f"by time: {keys}")
     check(len(set(keys["timeless"])) == 1 and len(set(keys["ignored"])) == 1, f"not by time: {keys}")
     check(all(key for made in keys.values() for key in made), f"{keys}")

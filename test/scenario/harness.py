@@ -1,10 +1,12 @@
 """What the scenarios share: a server of their own, calls in Connect's JSON, streams, and waiting for conditions."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import threading
@@ -17,6 +19,7 @@ PROJECT, DOMAIN = "flytesnacks", "development"
 RUNS = "flyteidl2.workflow.RunService"
 ACTIONS = "flyteidl2.actions.ActionsService"
 READY_SECONDS = 30
+POSTGRES = os.environ.get("SCENARIO_POSTGRES")
 FINAL = {"ACTION_PHASE_SUCCEEDED", "ACTION_PHASE_FAILED", "ACTION_PHASE_ABORTED", "ACTION_PHASE_TIMED_OUT",
          "ACTION_PHASE_RECOVERED"}
 
@@ -41,10 +44,18 @@ def eventually(condition, what, seconds=30.0):
         time.sleep(0.02)
 
 
+def psql(url, text):
+    """What statements print, a line for each row."""
+    done = subprocess.run([os.environ["PSQL"], "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text],
+                          check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{text}: {done.stderr}"
+    return done.stdout.splitlines()
+
+
 class Server:
     """A server in the scenario's folder; the data directory outlives a kill, so that start() again continues."""
 
-    def __init__(self, *flags, name="server", env=None):
+    def __init__(self, *flags, name="server", env=None, database=None):
         self.flags = [str(flag) for flag in flags]
         self.data = FOLDER / name
         self.log_path = FOLDER / f"{name}.log"
@@ -52,12 +63,20 @@ class Server:
         self.process = None
         self.url = self.host = None
         self.port = 0
+        self.database = database
+        if POSTGRES and not database:  # a database of its own on the server that run.py has started
+            name = f"s{hashlib.sha256(str(self.data).encode()).hexdigest()[:16]}"
+            self.database = f"{POSTGRES}/{name}"
+            if not psql(f"{POSTGRES}/postgres", f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+                psql(f"{POSTGRES}/postgres", f"CREATE DATABASE {name}")
+        self.store = ["--store", self.database] if self.database else []  # for other commands of the same server
 
     def start(self):
         with open(self.log_path, "ab") as log:
             # The same port at every start: clients and running tasks find the server again.
             self.process = subprocess.Popen(
-                [MAYFLY, "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}", *self.flags],
+                [MAYFLY, "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}", *self.store,
+                 *self.flags],
                 stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | self.env)
         timer = threading.Timer(READY_SECONDS, self.process.kill)
         timer.start()
@@ -70,6 +89,21 @@ class Server:
         self.host, port = self.url.split("//")[1].rsplit(":", 1)
         self.port = int(port)
         return self
+
+    def sql(self, text):
+        """Rows of the database as tuples of texts, read or written beside the server."""
+        if self.database:
+            return [tuple(line.split("|")) for line in psql(self.database, text)]
+        database = sqlite3.connect(self.data / "mayfly.db", timeout=30)
+        try:
+            with database:
+                return [tuple(str(value) for value in row) for row in database.execute(text)]
+        finally:
+            database.close()
+
+    def blob(self, digits):
+        """Bytes, as sql() takes them."""
+        return f"'\\x{digits}'::bytea" if self.database else f"x'{digits}'"
 
     def log(self):
         return self.log_path.read_text(errors="replace")[-8000:]

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """ProjectService: create, update, archive and restore, lists; and what an archived project refuses."""
 
-import sqlite3
 import threading
 
 from badinput import BAD, FINE, Table
@@ -203,10 +202,7 @@ def archived_projects_take_nothing_new(server):
 def broken_labels_are_data_loss(server):
     create(server, "broken")
     server.stop()
-    database = sqlite3.connect(server.data / "mayfly.db")
-    database.execute("UPDATE project SET labels = x'ffff' WHERE id = 'broken'")
-    database.commit()
-    database.close()
+    server.sql(f"UPDATE project SET labels = {server.blob('ffff')} WHERE id = 'broken'")
     server.start()
     check("broken" in refused("data_loss", get, server, "broken"), "the project is named")
 

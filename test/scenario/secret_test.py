@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import re
-import sqlite3
 import stat
 import subprocess
 import threading
@@ -41,11 +40,7 @@ def names(server, **request):
 
 
 def rows(server, sql="SELECT domain, project, name, key_id, wrapped, body FROM secret ORDER BY 1, 2, 3"):
-    database = sqlite3.connect(f"file:{server.data / 'mayfly.db'}?mode=ro", uri=True, timeout=30)
-    try:
-        return database.execute(sql).fetchall()
-    finally:
-        database.close()
+    return server.sql(sql)
 
 
 # ---- the service ----
@@ -302,7 +297,7 @@ def key_file(server):
 
     def refused_start(what):
         result = subprocess.run(
-            [MAYFLY, "serve", "--data-dir", server.data, "--listen", "127.0.0.1:0"],
+            [MAYFLY, "serve", "--data-dir", server.data, "--listen", "127.0.0.1:0", *server.store],
             capture_output=True,
             text=True,
             timeout=60,
@@ -337,13 +332,8 @@ def swapped_rows(server):
     create(server, "mine", "A", DOMAIN, PROJECT)
     create(server, "yours", "B", DOMAIN, PROJECT)
     server.stop()
-    database = sqlite3.connect(server.data / "mayfly.db")
-    database.execute(
-        "UPDATE secret SET body = (SELECT body FROM secret WHERE name = 'mine'), wrapped = (SELECT wrapped "
-        "FROM secret WHERE name = 'mine') WHERE name = 'yours'"
-    )
-    database.commit()
-    database.close()
+    server.sql("UPDATE secret SET body = (SELECT body FROM secret WHERE name = 'mine'), wrapped = (SELECT wrapped "
+               "FROM secret WHERE name = 'mine') WHERE name = 'yours'")
     server.start()
     run = server.create_run(with_secrets("true", {"key": "yours", "envVar": "YOURS", "mountRequirement": "ENV_VAR"}))
     ended = server.wait_run(run)
@@ -361,7 +351,7 @@ def rotation(server):
 
     def rotate():
         return subprocess.run(
-            [MAYFLY, "secret", "rotate-key", "--data-dir", server.data], capture_output=True, text=True, timeout=60
+            [MAYFLY, "secret", "rotate-key", "--data-dir", server.data, *server.store], capture_output=True, text=True, timeout=60
         )
 
     def changed(after):

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """State: what executors elsewhere report, in whatever order, and what aborts do to it; the older queue and state
 services."""
-import contextlib
 import json
-import sqlite3
 import time
 
 from harness import (ACTIONS, FOLDER, RUNS, Server, action_id, check, eventually, refused, run_id, shell_task)
@@ -128,9 +126,8 @@ def w12_an_abort_is_never_given_up(server):
     reason = details(server, "away")["abortInfo"]["reason"]
     check(reason.startswith("stop it") and "attempt 1" in reason and "not yet confirmed" in reason, reason)
     server.kill()
-    with contextlib.closing(sqlite3.connect(server.data / "mayfly.db")) as database, database:
-        # As the executor notes it when a process hangs in the system, which a test cannot bring about.
-        database.execute("UPDATE abort_work SET tries = 3, last_error = 'process 7 has not ended'")
+    # As the executor notes it when a process hangs in the system, which a test cannot bring about.
+    server.sql("UPDATE abort_work SET tries = 3, last_error = 'process 7 has not ended'")
     server.start()
     reason = details(server, "away")["abortInfo"]["reason"]
     check("after 3 tries" in reason and "process 7 has not ended" in reason, reason)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """TaskService: deploys with and without triggers, lists of tasks and versions, what the summaries say."""
 
-import sqlite3
 
 from badinput import BAD, FINE, Table, store_digest
 from harness import DOMAIN, PROJECT, RUNS, Server, check, refused, shell_task
@@ -386,8 +385,7 @@ def bad_input(server):
 
 def c13_a_damaged_row_is_no_missing_task(server):
     deploy(server, "hurt.a")
-    with sqlite3.connect(server.data / "mayfly.db", timeout=30) as database:
-        database.execute("UPDATE task SET spec = x'0aff' WHERE name = 'hurt.a'")
+    server.sql(f"UPDATE task SET spec = {server.blob('0aff')} WHERE name = 'hurt.a'")
     check("specification" in refused("data_loss", details, server, "hurt.a"), "the message says what is damaged")
     check(server.request("GET", "/healthz")[0] == 200, "the server goes on")
 

@@ -549,7 +549,7 @@ class Streams:
     """A server whose server-streaming methods look like calls to the tables of bad input."""
 
     def __init__(self, server):
-        self.server, self.data = server, server.data
+        self.server, self.data, self.database, self.sql = server, server.data, server.database, server.sql
 
     def call(self, service, method, message):
         with self.server.stream(service, method, message) as messages:

@@ -58,17 +58,17 @@ static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     struct entity *e = &w->entity;
-    char path[96];
     snprintf(e->dir, sizeof e->dir, "/tmp/mayfly-object-test-XXXXXX");
     assert_non_null(mkdtemp(e->dir));
-    snprintf(path, sizeof path, "%s/db", e->dir);
+    test_database_make(&e->database, e->dir);
     snprintf(w->dir, sizeof w->dir, "%s/objects", e->dir);
     sys = *mf_sys_real();
     sys.write = failing_write;
     sys.wall_ns = fixed_wall;
     atomic_store(&disk_is_full, false);
     assert_int_equal(mf_hub_new(&e->hub, &e->err), MF_OK);
-    const struct mf_store_config config = {.sys = &sys, .path = path, .hub = e->hub, .unsafe_no_fsync = true};
+    const struct mf_store_config config = {
+        .sys = &sys, .path = e->database.path, .hub = e->hub, .unsafe_no_fsync = true};
     assert_int_equal(mf_store_open(&config, &e->store, &e->err), MF_OK);
     e->arena = mf_arena_new(0);
     open_objects(w);
@@ -84,6 +84,7 @@ static int tear_down(void **state)
     mf_store_close(e->store);
     mf_hub_free(e->hub);
     mf_arena_free(e->arena);
+    test_database_drop(&e->database);
     assert_int_equal(mf_remove_tree(e->dir, NULL), MF_OK);
     free(w);
     return 0;

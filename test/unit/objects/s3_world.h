@@ -32,14 +32,13 @@ static inline int s3_setup(void **state)
 {
     struct s3_world *w = calloc(1, sizeof *w);
     struct entity *e = &w->entity;
-    char path[96];
     snprintf(e->dir, sizeof e->dir, "/tmp/mayfly-s3-test-XXXXXX");
     assert_non_null(mkdtemp(e->dir));
-    snprintf(path, sizeof path, "%s/db", e->dir);
+    test_database_make(&e->database, e->dir);
     snprintf(w->dir, sizeof w->dir, "%s/objects", e->dir);
     assert_int_equal(mf_hub_new(&e->hub, &e->err), MF_OK);
     const struct mf_store_config store = {
-        .sys = mf_sys_real(), .path = path, .hub = e->hub, .unsafe_no_fsync = true};
+        .sys = mf_sys_real(), .path = e->database.path, .hub = e->hub, .unsafe_no_fsync = true};
     assert_int_equal(mf_store_open(&store, &e->store, &e->err), MF_OK);
     e->arena = mf_arena_new(0);
     const struct mf_objects_config objects = {
@@ -90,6 +89,7 @@ static inline int s3_teardown(void **state)
     fake_loop_free(w->loop);
     mf_hub_free(e->hub);
     mf_arena_free(e->arena);
+    test_database_drop(&e->database);
     assert_int_equal(mf_remove_tree(e->dir, NULL), MF_OK);
     free(w);
     return 0;

@@ -31,16 +31,15 @@ static inline int wire_setup(void **state,
 {
     struct wire *w = calloc(1, sizeof *w);
     struct entity *e = &w->entity;
-    char path[96];
     snprintf(e->dir, sizeof e->dir, "/tmp/mayfly-wire-test-XXXXXX");
     assert_non_null(mkdtemp(e->dir));
-    snprintf(path, sizeof path, "%s/db", e->dir);
+    test_database_make(&e->database, e->dir);
     w->sys = *mf_sys_real();
     w->sys.ctx = w;
     w->sys.mono_ns = wire_mono;
     assert_int_equal(mf_hub_new(&e->hub, &e->err), MF_OK);
     const struct mf_store_config config = {
-        .sys = &w->sys, .path = path, .hub = e->hub, .unsafe_no_fsync = true};
+        .sys = &w->sys, .path = e->database.path, .hub = e->hub, .unsafe_no_fsync = true};
     assert_int_equal(mf_store_open(&config, &e->store, &e->err), MF_OK);
     assert_int_equal(mf_store_reader(e->store, &e->db, &e->err), MF_OK);
     e->arena = mf_arena_new(0);
@@ -89,6 +88,7 @@ static inline int wire_teardown(void **state)
     fake_loop_free(w->loop);
     mf_hub_free(e->hub);
     mf_arena_free(e->arena);
+    test_database_drop(&e->database);
     assert_int_equal(mf_remove_tree(e->dir, NULL), MF_OK);
     free(w);
     return 0;

@@ -1,4 +1,4 @@
-#include "testing.h"
+#include "database.h"
 
 #include "base/sys.h"
 #include "store/driver.h"
@@ -11,7 +11,8 @@
 
 struct db_case {
     char dir[64];
-    char path[96];
+    struct test_database database;
+    const char *path; /* the database's */
     struct mf_db *writer, *reader;
     struct mf_arena *arena;
     struct mf_error err;
@@ -23,23 +24,37 @@ static enum mf_code open_as(struct db_case *c, enum mf_db_role role, struct mf_d
     return mf_db_open(&options, out, &c->err);
 }
 
+static void put(struct db_case *c, int64_t a, const char *b, struct mf_str blob)
+{
+    MF_SQL(sql_put, "INSERT INTO t (a, b, c) VALUES ($1, $2, $3)");
+    struct mf_stmt *stmt = NULL;
+    assert_int_equal(mf_db_query(c->writer, &sql_put, &stmt, &c->err), MF_OK);
+    mf_bind_int(stmt, 1, a);
+    mf_bind_text(stmt, 2, mf_str_from_c(b));
+    mf_bind_blob(stmt, 3, blob);
+    assert_int_equal(mf_stmt_run(stmt, NULL, &c->err), MF_OK);
+    mf_stmt_done(stmt);
+}
+
 static int setup(void **state)
 {
     struct db_case *c = calloc(1, sizeof *c);
     assert_non_null(c);
     snprintf(c->dir, sizeof c->dir, "/tmp/mayfly-db-test-XXXXXX");
     assert_non_null(mkdtemp(c->dir));
-    snprintf(c->path, sizeof c->path, "%s/db", c->dir);
+    test_database_make(&c->database, c->dir);
+    c->path = c->database.path;
     c->arena = mf_arena_new(0);
     assert_non_null(c->arena);
     assert_int_equal(open_as(c, MF_DB_WRITER, &c->writer), MF_OK);
-    assert_int_equal(
-        mf_db_script(c->writer,
-                     "CREATE TABLE t (a BIGINT PRIMARY KEY NOT NULL, b TEXT NOT NULL, c BLOB);"
-                     "CREATE UNIQUE INDEX t_b ON t (b);"
-                     "INSERT INTO t VALUES (1, 'one', NULL), (2, 'two', x'0001'), (3, 'three', x'');",
-                     &c->err),
-        MF_OK);
+    assert_int_equal(mf_db_script(c->writer,
+                                  "CREATE TABLE t (a BIGINT PRIMARY KEY NOT NULL, b TEXT NOT NULL, c BLOB);"
+                                  "CREATE UNIQUE INDEX t_b ON t (b);"
+                                  "INSERT INTO t VALUES (1, 'one', NULL);",
+                                  &c->err),
+                     MF_OK);
+    put(c, 2, "two", mf_str_make("\0\1", 2));
+    put(c, 3, "three", MF_STR_EMPTY);
     assert_int_equal(open_as(c, MF_DB_READER, &c->reader), MF_OK);
     *state = c;
     return 0;
@@ -51,6 +66,7 @@ static int teardown(void **state)
     mf_db_close(c->reader);
     mf_db_close(c->writer);
     mf_arena_free(c->arena);
+    test_database_drop(&c->database);
     assert_int_equal(mf_remove_tree(c->dir, NULL), MF_OK);
     free(c);
     return 0;
@@ -94,9 +110,12 @@ static void values_come_back(void **state)
             mf_bind_null(stmt, 3);
         else
             mf_bind_blob(stmt, 3, rows[i].c);
-        assert_int_equal(mf_stmt_run(stmt, &changed, &c->err), MF_OK);
-        assert_int_equal(changed, 1);
+        bool refused = test_database_is_server() && mf_str_find_char(rows[i].b, '\0') != SIZE_MAX;
+        assert_int_equal(mf_stmt_run(stmt, &changed, &c->err), refused ? MF_INVALID_ARGUMENT : MF_OK);
+        assert_int_equal(changed, !refused);
         mf_stmt_done(stmt);
+        if (refused) /* texts there cannot hold a zero byte */
+            continue;
         assert_int_equal(mf_db_query(c->reader, &sql_select, &stmt, &c->err), MF_OK);
         mf_bind_int(stmt, 1, rows[i].a);
         assert_int_equal(mf_stmt_step(stmt, &row, &c->err), MF_OK);
@@ -132,9 +151,11 @@ static void parameters_go_by_their_number(void **state)
     assert_int_equal(mf_col_int(stmt, 1), 10);
     assert_int_equal(mf_col_int(stmt, 2), 7);
     mf_stmt_done(stmt);
-    assert_int_equal(mf_db_query(c->reader, &sql_gap, &stmt, &c->err), MF_INTERNAL);
-    assert_null(stmt);
-    mf_stmt_done(stmt);
+    if (!test_database_is_server()) { /* it is told when the statement runs */
+        assert_int_equal(mf_db_query(c->reader, &sql_gap, &stmt, &c->err), MF_INTERNAL);
+        assert_null(stmt);
+        mf_stmt_done(stmt);
+    }
     assert_int_equal(mf_db_query(c->reader, &sql, &stmt, &c->err), MF_OK);
     mf_bind_int(stmt, 4, 1);
     assert_int_equal(mf_stmt_step(stmt, &row, &c->err), MF_INTERNAL);
@@ -348,6 +369,7 @@ static void savepoints(void **state)
 static void settings_are_durable(void **state)
 {
     struct db_case *c = *state;
+    test_only_with_a_file();
     struct mf_db *db = NULL;
     const struct mf_db_options options = {.path = c->path, .role = MF_DB_WRITER};
     assert_int_equal(mf_db_open(&options, &db, &c->err), MF_OK);
@@ -409,7 +431,7 @@ static void knows_sound_versions(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(mf_db_version_is_sound(rows[i].version), rows[i].sound);
-    assert_int_equal(mf_db_check_library(&err), MF_OK);
+    assert_int_equal(mf_db_check_library("db", &err), MF_OK);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
 #ifndef MF_TEST_ENTITY_H
 #define MF_TEST_ENTITY_H
 
-#include "testing.h"
+#include "database.h"
 
 #include "base/list.h"
 #include "hub/hub.h"
@@ -14,6 +14,7 @@
 
 struct entity {
     char dir[64];
+    struct test_database database;
     struct mf_hub *hub;
     struct mf_store *store;
     struct mf_db *db; /* a reader */
@@ -24,12 +25,12 @@ struct entity {
 static inline int entity_setup(void **state)
 {
     struct entity *e = calloc(1, sizeof *e);
-    char path[96];
     assert_non_null(e);
     snprintf(e->dir, sizeof e->dir, "/tmp/mayfly-entity-test-XXXXXX");
     assert_non_null(mkdtemp(e->dir));
-    snprintf(path, sizeof path, "%s/db", e->dir);
-    const struct mf_store_config config = {.sys = mf_sys_real(), .path = path, .unsafe_no_fsync = true};
+    test_database_make(&e->database, e->dir);
+    const struct mf_store_config config = {
+        .sys = mf_sys_real(), .path = e->database.path, .unsafe_no_fsync = true};
     struct mf_store_config with_hub = config;
     assert_int_equal(mf_hub_new(&e->hub, &e->err), MF_OK);
     with_hub.hub = e->hub;
@@ -47,6 +48,7 @@ static inline int entity_teardown(void **state)
     mf_store_close(e->store);
     mf_hub_free(e->hub);
     mf_arena_free(e->arena);
+    test_database_drop(&e->database);
     assert_int_equal(mf_remove_tree(e->dir, NULL), MF_OK);
     free(e);
     return 0;

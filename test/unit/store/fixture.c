@@ -21,7 +21,8 @@ int fixture_setup(void **state)
     assert_non_null(f);
     snprintf(f->dir, sizeof f->dir, "/tmp/mayfly-store-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    snprintf(f->path, sizeof f->path, "%s/db", f->dir);
+    test_database_make(&f->database, f->dir);
+    f->path = f->database.path;
     assert_int_equal(mf_hub_new(&f->hub, &f->err), MF_OK);
     f->config = (struct mf_store_config){.sys = mf_sys_real(), .path = f->path, .hub = f->hub};
     *state = f;
@@ -33,6 +34,7 @@ int fixture_teardown(void **state)
     struct fixture *f = *state;
     mf_store_close(f->store);
     mf_hub_free(f->hub);
+    test_database_drop(&f->database);
     assert_int_equal(mf_remove_tree(f->dir, NULL), MF_OK);
     free(f);
     return 0;

@@ -2,14 +2,15 @@
 #ifndef MF_TEST_FIXTURE_H
 #define MF_TEST_FIXTURE_H
 
-#include "testing.h"
+#include "database.h"
 
 #include "hub/hub.h"
 #include "store/store.h"
 
 struct fixture {
     char dir[64];
-    char path[96];
+    struct test_database database;
+    const char *path; /* the database's */
     struct mf_hub *hub;
     struct mf_store *store;
     struct mf_store_config config; /* for fixture_open; sys, path and hub are set */

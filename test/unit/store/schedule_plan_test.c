@@ -25,7 +25,7 @@ static int read_plan(unsigned kind, void *ctx, void *stmt, void *unexpanded)
     (void)kind;
     (void)unexpanded;
     p->statements++;
-    if (sqlite3_prepare_v2(p->db->handle, sql, -1, &explain, NULL) == SQLITE_OK) {
+    if (sqlite3_prepare_v2(mf_sqlite_of(p->db)->handle, sql, -1, &explain, NULL) == SQLITE_OK) {
         while (sqlite3_step(explain) == SQLITE_ROW && used < sizeof p->text)
             used += (size_t)snprintf(p->text + used, sizeof p->text - used, "%s\n",
                                      (const char *)sqlite3_column_text(explain, 3));
@@ -136,12 +136,14 @@ static void gaps(struct plans *p, struct entity *e)
 static void everything_is_found_by_an_index(void **state)
 {
     struct entity *e = *state;
+    test_only_with_a_file();
     char path[96];
     struct plans p = {.statements = 0};
     snprintf(path, sizeof path, "%s/db", e->dir);
     const struct mf_db_options options = {.path = path, .role = MF_DB_WRITER, .no_fsync = true};
     assert_int_equal(mf_db_open(&options, &p.db, &e->err), MF_OK);
-    assert_int_equal(sqlite3_trace_v2(p.db->handle, SQLITE_TRACE_STMT, read_plan, &p), SQLITE_OK);
+    assert_int_equal(sqlite3_trace_v2(mf_sqlite_of(p.db)->handle, SQLITE_TRACE_STMT, read_plan, &p),
+                     SQLITE_OK);
     schedules(&p, e);
     fires(&p, e);
     gaps(&p, e);

@@ -38,7 +38,8 @@ static void one_sync_carries_a_batch(void **state)
     mf_writer_hold(mf_store_writer(f->store)); /* the turn is over, not only its answers */
     mf_writer_release(mf_store_writer(f->store));
     assert_int_equal(mf_writer_turns(mf_store_writer(f->store)), turns + 1);
-    assert_int_equal(atomic_load(&fault.log_syncs), syncs + 1);
+    if (!test_database_is_server())
+        assert_int_equal(atomic_load(&fault.log_syncs), syncs + 1);
     assert_int_equal(mf_writer_waiting(mf_store_writer(f->store)), 0);
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(puts[i].code, MF_OK);
@@ -238,6 +239,7 @@ static void completes_what_waits_when_it_stops(void **state)
 static void a_full_disk_fails_who_needs_the_space(void **state)
 {
     struct fixture *f = *state;
+    test_only_with_a_file();
     struct put puts[9];
     assert_int_equal(put_run(f, "first"), MF_OK);
     atomic_store(&fault.log_limit, fixture_log_bytes(f) + (4 << 20));
@@ -263,6 +265,7 @@ static void a_full_disk_fails_who_needs_the_space(void **state)
 static void a_commit_on_a_full_disk_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
+    test_only_with_a_file();
     struct put puts[MANY];
     assert_int_equal(put_run(f, "first"), MF_OK);
     atomic_store(&fault.log_limit, fixture_log_bytes(f) + 10000);
@@ -286,6 +289,7 @@ static void a_commit_on_a_full_disk_leaves_nothing(void **state)
 static void a_failed_sync_fails_the_batch(void **state)
 {
     struct fixture *f = *state;
+    test_only_with_a_file();
     struct put puts[MANY];
     struct follower follower = {.store = f->store};
     mf_hub_subscribe(f->hub, &follower.subscription, (struct mf_topic){MF_TOPIC_WORK, 0, 0}, wake);
