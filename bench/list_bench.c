@@ -438,10 +438,10 @@ int main(int argc, char **argv)
     stop_on(mf_db_open(&writer, &b.db, &err), &err);
     stop_on(mf_migrate(b.db, mf_migrations, mf_migration_count, 0, argv[1], &err), &err);
     if (!has_runs(b.db)) {
-        sqlite3_exec(b.mf_sqlite_of(db)->handle, "PRAGMA synchronous = OFF; PRAGMA cache_size = -2000000", NULL, NULL,
-                     NULL);
+        sqlite3_exec(mf_sqlite_of(b.db)->handle, "PRAGMA synchronous = OFF; PRAGMA cache_size = -2000000",
+                     NULL, NULL, NULL);
         fill(b.db, runs, actions);
-        sqlite3_exec(b.mf_sqlite_of(db)->handle, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+        sqlite3_exec(mf_sqlite_of(b.db)->handle, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
     }
     mf_db_close(b.db);
     if (argc > 4) /* fill only */
