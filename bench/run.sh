@@ -1,7 +1,8 @@
 #!/bin/sh
 # Measures the release build against a server of its own, next to limits of this machine taken in the same run.
 #
-#   bench/run.sh [scenario ...]      default: all; environment: SECONDS_EACH (5), ROUNDS (3), BENCH_DIR (build/bench)
+#   bench/run.sh [scenario ...]      default: all; environment: SECONDS_EACH (5), ROUNDS (3), BENCH_DIR (build/bench),
+#                                                  STORE (a PostgreSQL database, as the key "store"; the file else)
 #
 # Prints a table; bench/RESULTS.md keeps earlier ones with the machine and the commit.
 set -eu
@@ -19,7 +20,7 @@ folder=$(cd "$folder" && pwd)
 touch "$folder/gate"
 
 python3 scripts/measure_start.py build/mayfly "$folder/start"
-build/mayfly serve --listen 127.0.0.1:0 --data-dir "$folder/data" >"$folder/ready" 2>"$folder/server.log" &
+build/mayfly serve --listen 127.0.0.1:0 --data-dir "$folder/data" ${STORE:+--store "$STORE"} >"$folder/ready" 2>"$folder/server.log" &
 server=$!
 stop() {
     trap - INT TERM EXIT
