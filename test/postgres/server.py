@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class Database:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             os.chown(self.folder, 65534, 65534)
-            for parent in self.folder.parents:
-                if parent.stat().st_mode & 0o5 != 0o5 and parent != Path("/"):
+            for parent in self.folder.parents:  # the test's own ones, which are closed to others
+                if Path(tempfile.gettempdir()) in parent.parents:
                     os.chmod(parent, parent.stat().st_mode | 0o5)
         subprocess.run([*as_somebody(), self.programs / "initdb", "-D", self.folder / "data", "-U", "mayfly",
                         "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
@@ -117,7 +118,6 @@ class Database:
 
 if __name__ == "__main__":
     import sys
-    import tempfile
     with tempfile.TemporaryDirectory() as scratch, Database(Path(scratch) / "pg") as server:
         sys.exit(subprocess.run(sys.argv[1:], check=False,
                                 env=os.environ | {"MAYFLY_TEST_POSTGRES": server.url("test")}).returncode)
