@@ -286,11 +286,11 @@ static void a_start_removes_what_no_row_names(void **state)
     part.upload_id = MF_STR("fresh");
     part.file = MF_STR("1-fresh");
     assert_int_equal(entity_write(&w->entity, add_upload, &part), MF_OK);
+    mf_objects_close(w->objects); /* waits for its own cleaning, which would not spare these */
     write_file(w, "1-old");
     write_file(w, "1-fresh");
     write_file(w, "1-orphan");
     assert_int_equal(files(w), 4);
-    mf_objects_close(w->objects);
     open_objects(w);
     for (int i = 0; files(w) > 2; i++) {
         assert_true(i < 10000);
