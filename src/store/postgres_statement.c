@@ -22,11 +22,13 @@ enum mf_code mf_postgres_prepare(struct mf_db *db, struct mf_str text, bool keep
     (void)db;
     (void)keep;
     if (stmt)
-        stmt->text = strndup(text.ptr, text.len);
+        stmt->text = malloc(text.len + 1);
     if (!stmt || !stmt->text) {
         free(stmt);
         return mf_fail_memory(err);
     }
+    memcpy(stmt->text, text.ptr, text.len);
+    stmt->text[text.len] = '\0';
     *out = &stmt->base;
     return MF_OK;
 }
