@@ -140,6 +140,20 @@ static enum mf_code own(PGconn *conn, struct mf_error *err)
                    "another server uses this database; stop that one, or give each a database of its own");
 }
 
+/* In another encoding some texts could not be kept, and SQL_ASCII would not see that one is no text at all.
+ */
+static enum mf_code check_encoding(PGconn *conn, struct mf_error *err)
+{
+    if (is_true(conn, "SELECT current_setting('server_encoding') = 'UTF8'"))
+        return MF_OK;
+    if (mf_pq.status(conn) != CONNECTION_OK)
+        return mf_fail(err, MF_UNAVAILABLE, "the connection to the database is lost again");
+    return mf_fail(
+        err, MF_FAILED_PRECONDITION,
+        "the database does not keep its texts in UTF-8; make one that does (createdb --encoding UTF8 "
+        "--template template0 NAME) and let store name it");
+}
+
 static enum mf_code set_up(struct mf_postgres *db, PGconn *conn, struct mf_error *err)
 {
     char sql[1024];
@@ -159,7 +173,9 @@ static enum mf_code set_up(struct mf_postgres *db, PGconn *conn, struct mf_error
         first_line(mf_pq.errorMessage(conn), reason, sizeof reason);
         return mf_fail(err, MF_UNAVAILABLE, "cannot set up the connection to the database: %s", reason);
     }
-    enum mf_code code = db->owner ? own(conn, err) : MF_OK;
+    enum mf_code code = is_reader ? MF_OK : check_encoding(conn, err);
+    if (code == MF_OK && db->owner)
+        code = own(conn, err);
     if (code == MF_OK && (mf_pq.setnonblocking(conn, 1) != 0 || !mf_pq.enterPipelineMode(conn)))
         code = mf_fail_memory(err);
     return code;

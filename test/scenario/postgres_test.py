@@ -138,6 +138,14 @@ def wrong_configuration(database):
         check("ready" not in done.stdout, done.stdout)
 
 
+def other_encoding(database):
+    database.run("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0")
+    done = subprocess.run([MAYFLY, "serve", "--data-dir", FOLDER / "bytes", "--listen", "127.0.0.1:0",
+                           "--store", database.url("wrong").replace("/wrong", "/bytes")],
+                          capture_output=True, text=True, timeout=60)
+    check(done.returncode == 1 and "--encoding UTF8" in done.stderr and done.stdout == "", done)
+
+
 def newer_schema(database):
     with Server(name="newer", database=database.url("newer")) as server:
         server.sql("INSERT INTO schema_version (version, name, applied_at) VALUES (999, 'of tomorrow', 1)")
@@ -148,6 +156,7 @@ def newer_schema(database):
 
 with Database(FOLDER / "pg") as pg:
     wrong_configuration(pg)
+    other_encoding(pg)
     newer_schema(pg)
     state = Server("--cpus", "64", database=pg.url("state")).start()
     try:
