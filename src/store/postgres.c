@@ -24,8 +24,12 @@
     "SET tcp_keepalives_count = 3; "
 #define SESSION_READER                                                                                       \
     "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '120s'; "
-/* A server that was stopped in the middle of a change must not keep all others waiting. */
-#define SESSION_WRITER "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '20s'; "
+/* A server that was stopped in the middle of a change must not keep all others waiting, and one whose machine
+ * is gone must not keep the database. */
+#define SESSION_WRITER                                                                                       \
+    "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '20s'; "                            \
+    "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 2; "           \
+    "SET tcp_user_timeout = 7000; "
 #define SESSION_DURABLE                                                                                      \
     "SELECT set_config('synchronous_commit', 'on', false) "                                                  \
     "WHERE current_setting('synchronous_commit') = 'off'; "
