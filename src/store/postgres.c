@@ -20,10 +20,10 @@
 #define SESSION                                                                                              \
     "SET client_min_messages = warning; SET jit = off; SET join_collapse_limit = 1; "                        \
     "SET from_collapse_limit = 1; SET random_page_cost = 1.1; SET statement_timeout = '60s'; "               \
-    "SET standard_conforming_strings = on; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; "  \
-    "SET tcp_keepalives_count = 3; "
+    "SET standard_conforming_strings = on; "
 #define SESSION_READER                                                                                       \
-    "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '120s'; "
+    "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '120s'; "             \
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
 /* A server that was stopped in the middle of a change must not keep all others waiting, and one whose machine
  * is gone must not keep the database. */
 #define SESSION_WRITER                                                                                       \
@@ -144,14 +144,11 @@ static enum mf_code own(PGconn *conn, struct mf_error *err)
                    "another server uses this database; stop that one, or give each a database of its own");
 }
 
-/* In another encoding some texts could not be kept, and SQL_ASCII would not see that one is no text at all.
- */
+/* In another encoding some texts could not be kept; SQL_ASCII would take what is no text at all. */
 static enum mf_code check_encoding(PGconn *conn, struct mf_error *err)
 {
-    if (is_true(conn, "SELECT current_setting('server_encoding') = 'UTF8'"))
+    if (!is_true(conn, "SELECT current_setting('server_encoding') <> 'UTF8'"))
         return MF_OK;
-    if (mf_pq.status(conn) != CONNECTION_OK)
-        return mf_fail(err, MF_UNAVAILABLE, "the connection to the database is lost again");
     return mf_fail(
         err, MF_FAILED_PRECONDITION,
         "the database does not keep its texts in UTF-8; make one that does (createdb --encoding UTF8 "
